@@ -1,0 +1,111 @@
+"""How a check reaches the student's functions: one interface, in process here and across to a worker in `remote`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from autograder.execution import Problem, find, invoke, resolve
+from autograder.expect import CheckFailed
+from autograder.values import Callback, Copies, ProtocolError, Remote, Seed, pack, unpack
+
+
+class Call:
+    """How a check reaches the student's functions; `answered` tells whether one of them has returned in this check."""
+
+    def __init__(self) -> None:
+        self.answered = False
+        self._failure: CheckFailed | None = None  # of a callback, in the midst of a call
+
+    def __call__(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """The result of one call; raises CheckFailed where there is none."""
+        result = self._request(name, args, kwargs, None, None)
+        self.answered = True
+        return result
+
+    def many(self, name: str, n: int, *args: Any, part: str | int | None = None, **kwargs: Any) -> Any:
+        """The stacked results of n runs in one request, each on fresh copies of the inputs.
+
+        Args:
+            part: the field, key or index of each result that is wanted; None for all of it.
+        """
+        result = self._request(name, args, kwargs, n, part)
+        self.answered = True
+        if not _all_of_length(result, n):
+            raise CheckFailed(f"The {n} results of `{name}` do not stack into tensors.")
+        return result
+
+    def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
+        raise NotImplementedError
+
+    def _answer(self, callback: Callback, args: list[Any]) -> Any:
+        """What a callback gives; raises RuntimeError with a message for the student's code."""
+        try:
+            if self._failure is not None:
+                raise self._failure
+            return callback.function(*args)
+        except CheckFailed as failure:
+            self._failure = self._failure or failure
+            raise RuntimeError("the check has failed") from None
+        except Exception as error:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+
+def _all_of_length(value: Any, n: int) -> bool:
+    if isinstance(value, dict):
+        return all(_all_of_length(item, n) for item in value.values())
+    if isinstance(value, list | tuple):
+        return all(_all_of_length(item, n) for item in value)
+    return value is None or (isinstance(value, torch.Tensor) and value.ndim > 0 and len(value) == n)
+
+
+class LocalCall(Call):
+    """Calls functions of this process; values are copied on their way as they are between judge and worker.
+
+    Args:
+        functions: the student's functions by name, and whatever ":name" Remotes ask for.
+    """
+
+    def __init__(self, functions: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._functions = functions
+
+    def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
+        try:
+            function = find(name, self._functions)
+            inputs, keywords = _across((list(args), kwargs), self._stand_in)
+            filename = getattr(getattr(function, "__code__", None), "co_filename", "")
+            return _across(invoke(function, tuple(inputs), keywords, repeat, part, filename))
+        except Problem as problem:
+            self._raise_failure()
+            raise CheckFailed(problem.sentence(f"`{name}`"), problem.raised) from None
+        except (ValueError, ProtocolError) as error:
+            raise CheckFailed(f"The result of `{name}` cannot be used: {error}.") from None
+        finally:
+            self._raise_failure()
+
+    def _stand_in(self, special: Any) -> Any:
+        if isinstance(special, Seed):
+            return torch.Generator().manual_seed(special.value)
+        if isinstance(special, Remote):
+            return resolve(special.target, self._functions)(*special.args, **special.kwargs)
+        return lambda *args: _across(self._answer(special, _across(list(args))))
+
+
+def _across(value: Any, stand_in: Callable[[Any], Any] | None = None) -> Any:
+    """A value as it comes out on the other side."""
+    objects: list[Any] = []
+
+    def note(special: Any) -> dict[str, int]:
+        assert stand_in is not None
+        objects.append(stand_in(special))
+        return {"object": len(objects) - 1}
+
+    copies = Copies()
+    tree = pack(value, copies, note if stand_in else None)
+    return unpack(tree, copies, (lambda _, index: objects[index]) if stand_in else None)

@@ -1,0 +1,129 @@
+"""Where a course keeps its things: the folders under its root and the names of its assignments."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class AutograderError(Exception):
+    """Something the person at the keyboard can act on; the command line prints it without a traceback."""
+
+
+class UsageError(AutograderError):
+    """What was asked for does not exist or makes no sense."""
+
+
+class CannotGrade(AutograderError):
+    """The grader itself failed or refused. Never a statement about a student's work, never a score of 0."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course folder: the one that holds `nbgrader_config.py`."""
+
+    root: Path
+
+    @property
+    def solutions(self) -> Path:
+        return self.root / "solutions"
+
+    @property
+    def submitted(self) -> Path:
+        return self.root / "submitted"
+
+    @property
+    def package(self) -> Path:
+        """The import package `autograder` of this course: tasks, sample class and the engine students get."""
+        return self.root / "autograder"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "_build"
+
+    @property
+    def db_url(self) -> str:
+        """nbgrader's own default: gradebook.db at the root."""
+        return f"sqlite:///{self.root / 'gradebook.db'}"
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.root / "ledger.db"
+
+    @property
+    def secret_path(self) -> Path:
+        return self.root / ".course_secret"
+
+    @property
+    def audit_path(self) -> Path:
+        return self.root / "audit.jsonl"
+
+    def assignments(self) -> list[str]:
+        """The assignments that have a master, in order."""
+        return sorted(path.stem for path in self.solutions.glob("*/*.md") if path.stem == path.parent.name)
+
+    def require(self, assignment: str) -> str:
+        """The same name, or UsageError naming the ones there are."""
+        known = self.assignments()
+        if assignment not in known:
+            listed = ", ".join(known) or f"none (no solutions/<name>/<name>.md under {self.root})"
+            raise UsageError(f"Unknown assignment {assignment!r}. Known: {listed}.")
+        return assignment
+
+    def master(self, assignment: str) -> Path:
+        return self.solutions / assignment / f"{assignment}.md"
+
+    def solution_notebook(self, assignment: str) -> Path:
+        return self.solutions / assignment / f"{assignment}.ipynb"
+
+    def student_notebook(self, assignment: str) -> Path:
+        return self.root / "assignments" / assignment / f"{assignment}.ipynb"
+
+    def tasks(self, assignment: str) -> Path:
+        return self.package / "tasks" / assignment
+
+    def task(self, assignment: str) -> dict[str, Any]:
+        """The assignment's task.toml."""
+        with open(self.tasks(assignment) / "task.toml", "rb") as handle:
+            return tomllib.load(handle)
+
+    def sample_class(self, assignment: str) -> Path:
+        return self.package / "sample_class" / assignment
+
+    def submission(self, student: str, assignment: str) -> Path:
+        return self.submitted / student / assignment / f"{assignment}.ipynb"
+
+    def students(self, assignment: str) -> list[str]:
+        """Everyone with a folder for this assignment under `submitted/`, whatever is in it."""
+        folders = self.submitted.glob(f"*/{assignment}")
+        return sorted(folder.parent.name for folder in folders if folder.is_dir())
+
+    def feedback(self, assignment: str) -> Path:
+        return self.build / "feedback" / assignment
+
+
+def find_course(start: Path | None = None) -> Course:
+    """The course around `start` (default: the working directory, else the one this package lies in).
+
+    Raises:
+        UsageError: no folder upwards holds `nbgrader_config.py`.
+    """
+    here = (start or Path.cwd()).resolve()
+    package_root = Path(__file__).resolve().parent.parent
+    candidates = [here, *here.parents] + ([] if start else [package_root])
+    for folder in candidates:
+        if (folder / "nbgrader_config.py").is_file():
+            return Course(folder)
+    raise UsageError(f"No course here: no nbgrader_config.py in {here} or above it.")
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the whole new one, also after a power cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,173 @@
+"""Drive nbgrader: its settings, the assignment in its gradebook, and its autograde step for one student.
+
+nbgrader imports slowly and logs a lot, so everything of it is imported where it is used and its log goes to a file.
+"""
+
+import logging
+import os
+import sysconfig
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autograder.bundle import marked_cells
+from autograder.course import AutograderError, CannotGrade, Course
+
+if TYPE_CHECKING:
+    from traitlets.config import Config
+
+_one_at_a_time = threading.RLock()  # nbgrader changes the working directory; one step of it starts another
+
+
+def nbgrader_settings(course: Course) -> "Config":
+    """What `nbgrader_config.py` at the course's root says."""
+    from traitlets.config.loader import PyFileConfigLoader
+
+    return PyFileConfigLoader("nbgrader_config.py", path=str(course.root)).load_config()
+
+
+def generate_student_notebook(course: Course, assignment: str, source: str) -> str:
+    """The student notebook that nbgrader makes of a solution notebook (both as text); no gradebook is touched."""
+    from nbgrader.preprocessors import SaveCells
+
+    with tempfile.TemporaryDirectory() as staging:
+        converter = _generator(course, assignment, source, Path(staging))
+        converter.no_database = True
+        converter.preprocessors = [step for step in converter.preprocessors if step is not SaveCells]
+        _run(course, converter, f"generate {assignment}")
+        return (Path(staging) / "assignments" / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8")
+
+
+def register(course: Course, assignment: str, source: str, db_url: str | None = None) -> None:
+    """Make the gradebook know the assignment's cells and points as the solution notebook `source` has them.
+
+    Raises:
+        CannotGrade: cells came or went after grading began, and the gradebook holds marks given by hand.
+    """
+    db_url = db_url or course.db_url
+    with _open(db_url) as book:
+        _make_room(book, assignment, marked_cells(source))
+    with tempfile.TemporaryDirectory() as staging:
+        converter = _generator(course, assignment, source, Path(staging))
+        converter.coursedir.db_url = db_url
+        _run(course, converter, f"register {assignment}")
+
+
+def autograde(course: Course, assignment: str, student: str, settings: "Config | None" = None) -> None:
+    """Run nbgrader's own autograde step for one student; our step in it records the ledger's result."""
+    from nbgrader.converters import Autograde
+    from nbgrader.coursedir import CourseDirectory
+
+    config = settings or nbgrader_settings(course)
+    directory = CourseDirectory(config=config, root=str(course.root))
+    directory.assignment_id, directory.student_id, directory.notebook_id = assignment, student, assignment
+    folder = directory.format_path(directory.submitted_directory, student, assignment)
+
+    class OneSubmission(Autograde):
+        def init_notebooks(self) -> None:  # nbgrader's own takes a name such as "ann [2]" for a pattern
+            self.assignments, self.notebooks = {folder: [os.path.join(folder, f"{assignment}.ipynb")]}, []
+
+    _run(course, OneSubmission(coursedir=directory, config=config), f"autograde {assignment} of {student}")
+
+
+def reset(db_url: str, assignment: str, student: str) -> None:
+    """Forget a submission's automatic scores, in one transaction: until graded again it waits for a person."""
+    from nbgrader.api import MissingEntry
+
+    with _open(db_url) as book:
+        try:
+            submission = book.find_submission(assignment, student)
+        except MissingEntry:
+            return
+        for notebook in submission.notebooks:
+            for grade in notebook.grades:
+                grade.auto_score, grade.needs_manual_grade = None, True
+        book.db.commit()
+
+
+def scores(course: Course, assignment: str) -> dict[str, dict[str, float | None]]:
+    """What the gradebook holds: student -> graded cell -> automatic score, None where there is none."""
+    with _open(course.db_url) as book:
+        return {
+            submission.student.id: {
+                grade.cell.name: grade.auto_score for notebook in submission.notebooks for grade in notebook.grades
+            }
+            for submission in book.assignment_submissions(assignment)
+        }
+
+
+def _open(db_url: str) -> Any:
+    """nbgrader's gradebook. It makes a new one with the `alembic` of this environment, activated or not."""
+    from nbgrader.api import Gradebook
+
+    scripts = sysconfig.get_path("scripts")
+    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+    return Gradebook(db_url)
+
+
+def _generator(course: Course, assignment: str, source: str, staging: Path) -> Any:
+    from nbgrader.converters import GenerateAssignment
+    from nbgrader.coursedir import CourseDirectory
+
+    folder = staging / "solutions" / assignment
+    folder.mkdir(parents=True)
+    (folder / f"{assignment}.ipynb").write_text(source, encoding="utf-8")
+    config = nbgrader_settings(course)
+    directory = CourseDirectory(config=config, root=str(staging))
+    directory.source_directory, directory.release_directory = "solutions", "assignments"
+    directory.assignment_id = directory.notebook_id = assignment
+    return GenerateAssignment(coursedir=directory, config=config)
+
+
+def _run(course: Course, converter: Any, what: str) -> None:
+    """Run an nbgrader converter with its log in a file; its own failure becomes CannotGrade with the log's end."""
+    log = logging.getLogger(f"autograder.nbgrader.{what}")
+    log.propagate = False
+    log.setLevel(logging.INFO)
+    course.build.mkdir(exist_ok=True)
+    log_path = course.build / "nbgrader.log"
+    handler = logging.FileHandler(log_path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter(f"%(asctime)s {what}: %(message)s"))
+    log.addHandler(handler)
+    converter.log = log
+    try:
+        with _one_at_a_time, warnings.catch_warnings():
+            # nbgrader 0.9.6 builds its rows in an order that SQLAlchemy 2.1 remarks on
+            warnings.filterwarnings("ignore", "Object of type <Submitted", category=Warning)
+            converter.start()
+    except AutograderError:
+        raise
+    except Exception as error:
+        raise CannotGrade(f"nbgrader could not {what}: {error} (its log: {log_path})") from error
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _make_room(book: Any, assignment: str, wanted: set[str]) -> None:
+    """Where cells came or went, drop the submissions from the gradebook: nbgrader refuses to change graded notebooks.
+
+    The automatic scores come back with this very run; what a person entered would not, so then it refuses.
+    """
+    from nbgrader.api import MissingEntry
+
+    try:
+        notebook = book.find_notebook(assignment, assignment)
+    except MissingEntry:
+        return
+    submissions = book.assignment_submissions(assignment)
+    if not submissions or {cell.name for cell in notebook.source_cells} == wanted:
+        return
+    for submission in submissions:
+        for graded in submission.notebooks:
+            by_hand = any(grade.manual_score is not None for grade in graded.grades)
+            if by_hand or any(comment.manual_comment for comment in graded.comments):
+                raise CannotGrade(
+                    f"The cells of {assignment} have changed, and the gradebook holds marks given by hand "
+                    f"(student {submission.student.id!r}). Export them and move gradebook.db away, then grade again."
+                )
+    for submission in submissions:
+        book.remove_submission(assignment, submission.student.id)

@@ -1,0 +1,283 @@
+"""The trusted judge: `python -m autograder.judge JOB.json RESULT.json [--progress FD]`.
+
+It makes the secret inputs, holds what is expected, the clock and the verdict. A student's code runs only in workers.
+The result is written whole or not at all; a bug in a check of ours never costs a student points.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
+from autograder.process import WorkerProcess
+from autograder.remote import Guard, Program, RemoteCall
+from autograder.sandbox import Limits, NoSandbox
+from autograder.speed import injects, time_check
+from autograder.workspace import PACKAGE, Workspace
+
+SOURCES = ("calls", "engine", "execution", "expect", "judge", "probe", "process", "protocol", "remote", "sandbox")
+SOURCES += ("seccomp", "speed", "timing", "values", "worker", "workspace")
+SPEED_S = 300.0  # for all timed calls of one exercise, beside its deadline
+
+
+class BadJob(Exception):
+    """The job file cannot be done as it is."""
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """What a job may set beside the limits of a worker."""
+
+    check_s: float = 20.0
+    speed: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One submission to judge; the fields are those of the job file."""
+
+    assignment: str
+    key: str
+    run_key: str
+    cells: dict[str, str | None]
+    exercises: list[str] | None = None
+    hidden: bool = True
+    sandbox: bool = True
+    limits: dict[str, Any] = field(default_factory=dict)
+    audit: str | None = None
+    tasks: str = str(PACKAGE / "tasks")
+    lib: str = str(PACKAGE.parent / "lib")
+
+    @classmethod
+    def read(cls, path: Path) -> "Job":
+        """Read a job file; raises BadJob."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise BadJob(f"{path}: {error}") from None
+
+
+class Judge:
+    """Judges one job.
+
+    Args:
+        job: what to judge.
+        progress: called with one event at a time.
+
+    Raises:
+        BadJob: the task, an exercise or a limit of it does not exist.
+    """
+
+    def __init__(self, job: Job, progress: Callable[[dict[str, Any]], object] = lambda event: None) -> None:
+        self.job, self._progress = job, progress
+        try:
+            self.task = load_task(Path(job.tasks) / job.assignment, hidden=job.hidden)
+            self._key = bytes.fromhex(job.run_key)
+        except (OSError, ValueError, KeyError) as error:
+            raise BadJob(f"{job.assignment}: {error}") from None
+        self._exercises = self._wanted()
+        known = {one.name for one in fields(JobLimits)}
+        unknown = job.limits.keys() - known - Limits.__dataclass_fields__.keys()
+        if unknown:
+            raise BadJob(f"unknown limit {sorted(unknown)[0]!r}")
+        self._limits = Limits.of(job.limits)
+        self._own = JobLimits(**{name: value for name, value in job.limits.items() if name in known})
+        self._round_trips: list[float] = []
+        self._done = 0
+        self._logs: list[str] = []  # of the exercise being judged
+
+    def _wanted(self) -> list[Exercise]:
+        wanted = list(self.task.exercises) if self.job.exercises is None else self.job.exercises
+        unknown = (set(wanted) | self.job.cells.keys()) - self.task.exercises.keys()
+        if unknown:
+            raise BadJob(f"{self.job.assignment} has no exercise {sorted(unknown)[0]!r}")
+        return [exercise for exercise in self.task.exercises.values() if exercise.id in wanted]
+
+    def run(self) -> dict[str, Any]:
+        """Judge all exercises and give the result file's content; raises NoSandbox."""
+        began = time.monotonic()
+        names = [exercise.id for exercise in self._exercises]
+        self._progress({"event": "start", "exercises": names, "checks": self._total()})
+        with Workspace(Path(self.job.lib)) as workspace:
+            found = {exercise.id: self._exercise(workspace, exercise) for exercise in self._exercises}
+        seconds = round(time.monotonic() - began, 3)
+        self._progress({"event": "end", "seconds": seconds})
+        result = {
+            "key": self.job.key,
+            "judge_version": version(self.task, Path(self.job.tasks)),
+            "sandbox": "bubblewrap" if self.job.sandbox else "none (weaker: asked for by flag)",
+            "exercises": found,
+            "seconds": seconds,
+            "round_trip_us": max(self._round_trips, default=None),
+        }
+        self._audit(result)
+        return result
+
+    def _total(self) -> int:
+        return sum(len(self.task.checks[exercise.id]) for exercise in self._exercises)
+
+    def _exercise(self, workspace: Workspace, exercise: Exercise) -> dict[str, Any]:
+        source = self.job.cells.get(exercise.id)
+        checks = sorted(self.task.checks[exercise.id], key=lambda one: one.speed is not None)
+        student = self._call(workspace, exercise, exercise.deadline_s)
+        rows: list[dict[str, Any]] = []
+        status, self._logs = "graded", []
+        try:
+            for one in checks:
+                if source is None:
+                    row = _row(
+                        one, 0, "failed", f"There is no cell `{exercise.id}`: it was deleted, or its name was lost."
+                    )
+                elif one.speed is None:
+                    row = self._check(student, one)
+                else:
+                    correct = all(row["status"] == "passed" for row in rows)
+                    row = self._speed(workspace, exercise, one, correct)
+                rows.append(row)
+                self._done += 1
+                event = {"event": "check", "exercise": exercise.id, "name": one.name, "status": row["status"]}
+                self._progress({**event, "done": self._done, "of": self._total()})
+        except NoSandbox:
+            raise
+        except Exception:
+            status, self._logs = "not_graded", [traceback.format_exc(), *self._logs]
+            message = "The grader itself failed in this exercise: your teacher has to look at it."
+            rows = [_row(one, 0, "not_graded", message) for one in checks]
+        finally:
+            student.close()
+        if student.round_trip_us is not None:
+            self._round_trips.append(student.round_trip_us)
+        counted = [row for row in rows if row["status"] != "not_graded"]
+        score, best = sum(row["points"] for row in counted), sum(row["max"] for row in counted)
+        log = "\n".join(text for text in [*self._logs, *student.logs] if text)
+        return {"score": score, "max": best, "status": status, "checks": rows, "log": log}
+
+    def _check(self, student: RemoteCall, one: Check) -> dict[str, Any]:
+        student.begin(one.name, one.deadline_s)
+        outcome = run_check(one, student, generator(self._key, one.name))
+        student.logs += [outcome.log] if outcome.log else []
+        return _row(one, one.points * outcome.passed, "passed" if outcome.passed else "failed", outcome.message)
+
+    def _speed(self, workspace: Workspace, exercise: Exercise, one: Check, correct: bool) -> dict[str, Any]:
+        """Time the student in a fresh worker against a worker of ours."""
+        if not correct:
+            return _row(one, 0, "failed", "Speed counts only where all other checks pass.")
+        if not self._own.speed:
+            return _row(one, 0, "not_graded", "Speed was not measured in this run.")
+        student = self._call(workspace, exercise, SPEED_S)
+        ours = self._call(workspace, replace(exercise, injects=injects(one)), math.inf, cell=False)
+        try:
+            outcome = time_check(one, self._key, student, ours)
+        except CheckFailed as failure:
+            return _row(one, 0, "failed", f"In a timed call: {failure}")
+        finally:
+            for call in (student, ours):
+                call.close()
+            self._logs += [*student.logs, *ours.logs]
+        status = "not_graded" if outcome.points is None else "passed" if outcome.points > 0 else "failed"
+        return _row(one, outcome.points or 0, status, outcome.sentence, outcome.details)
+
+    def _call(self, workspace: Workspace, exercise: Exercise, total_s: float, cell: bool = True) -> RemoteCall:
+        source = self.job.cells.get(exercise.id) if cell else None
+        program = Program(exercise.id, self.task.setup, exercise.injects, source)
+        masks = workspace.all_but(exercise.shows) if cell else ()
+        guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
+
+        def start() -> WorkerProcess:
+            return WorkerProcess(workspace, masks, self._limits, self.job.sandbox)
+
+        return RemoteCall(start, program, guard, self._key)
+
+    def _audit(self, result: dict[str, Any]) -> None:
+        """Append one line with everything: limits, samples, verdicts."""
+        if self.job.audit is None:
+            return
+        line = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "assignment": self.job.assignment}
+        line |= {"limits": asdict(self._limits) | asdict(self._own), "result": result}
+        with open(self.job.audit, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def _row(
+    one: Check, points: float, status: str, message: str, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    row = {"name": one.name, "title": one.title, "points": points, "max": one.points, "status": status}
+    return {**row, "message": message} | ({"details": dict(details)} if details else {})
+
+
+def forbidden_paths(job: Job) -> tuple[str, ...]:
+    """Files of the judge's side that a worker must not be able to open: the self-test tries them."""
+    root, tasks = PACKAGE.parent, Path(job.tasks) / job.assignment
+    listed = [
+        PACKAGE / "judge.py",
+        tasks,
+        tasks / "checks.py",
+        root / "gradebook.db",
+        root / ".course_secret",
+        root / ".git",
+    ]
+    listed += [Path.home() / name for name in (".ssh", ".bashrc", ".profile")]
+    listed += [Path("/etc/passwd"), Path("/etc/shadow"), Path(job.lib)]
+    return tuple(str(path) for path in listed)
+
+
+def version(task: Task, tasks: Path) -> str:
+    """SHA-256 of the judge's own code and of the task's files."""
+    files = [PACKAGE / f"{name}.py" for name in SOURCES]
+    files += sorted(path for path in (tasks / task.name).glob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def write_whole(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file so that nobody ever sees a part of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as handle:
+        json.dump(content, handle, allow_nan=False)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge a job file; returns 0, 2 for a bad job, 3 where this machine cannot hold a worker."""
+    parser = argparse.ArgumentParser(prog="python -m autograder.judge", description=__doc__)
+    parser.add_argument("job", type=Path)
+    parser.add_argument("result", type=Path)
+    parser.add_argument(
+        "--progress", type=int, default=2, metavar="FD", help="where a line of JSON for each event goes"
+    )
+    options = parser.parse_args(arguments)
+
+    def progress(event: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):  # nobody listens any more; the result still counts
+            os.write(options.progress, json.dumps(event).encode() + b"\n")
+
+    torch.set_num_threads(1)
+    try:
+        write_whole(options.result, Judge(Job.read(options.job), progress).run())
+    except BadJob as error:
+        print(f"bad job: {error}", file=sys.stderr)
+        return 2
+    except NoSandbox as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

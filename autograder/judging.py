@@ -1,0 +1,237 @@
+"""From a bundle to a result: the ledger where it knows, else a judge run in a subprocess of its own.
+
+The judge is given a job file and leaves a result file; it writes nothing else, and no student's code runs here.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder import doctor
+from autograder.bundle import Bundle, course_secret, run_key
+from autograder.course import CannotGrade, Course, write_durably
+from autograder.judge_process import read_result, run_judge
+from autograder.ledger import DONE, INVALID, Ledger, job_key
+from autograder.result import Result, parse_result
+from autograder.sources import judge_version
+
+JUDGE_COMMAND = (sys.executable, "-m", "autograder.judge")
+MAX_INVALID_RUNS = 3
+BEAT_EVERY_S = 5.0
+Progress = Callable[[int, float, str], object]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How to judge. Part of a job's key, apart from the command that is asked to judge and its patience."""
+
+    sandbox: bool = True
+    hidden: bool = True
+    speed: bool = True
+    exercises: tuple[str, ...] | None = None
+    judge_command: tuple[str, ...] = field(default_factory=lambda: JUDGE_COMMAND)
+    deadline_s: float = 3600.0
+
+    def key_parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("sandbox", "hidden", "speed", "exercises")}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One bundle to be judged under one policy."""
+
+    bundle: Bundle
+    policy: Policy
+
+
+_open: ContextVar["Judging | None"] = ContextVar("open judging", default=None)
+
+
+@contextmanager
+def judging_for(course: Course, assignment: str) -> "Iterator[Judging]":
+    """The way to results for an assignment; inside another `judging_for` it is that one.
+
+    So a whole class is graded against the versions that were there when grading began, nbgrader's part included.
+    """
+    outer = _open.get()
+    if outer is not None and (outer.course, outer.assignment) == (course, assignment):
+        yield outer
+        return
+    judging = Judging(course, assignment)
+    token = _open.set(judging)
+    try:
+        yield judging
+    finally:
+        _open.reset(token)
+        judging.close()
+
+
+class Judging:
+    """The way to results for one assignment. Versions and the device are read once, when it is made."""
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self.course, self.assignment = course, assignment
+        self._secret = course_secret(course.secret_path)
+        self._versions = {
+            "judge": judge_version(course, assignment),
+            "environment": doctor.environment(),
+            "device": doctor.device_model(),
+        }
+        self._ledger = Ledger(course.ledger_path)
+        self._stopped = threading.Event()
+
+    def close(self) -> None:
+        self._ledger.close()
+
+    def key(self, job: Job) -> str:
+        """Names everything the result depends on."""
+        bundle = job.bundle
+        run = run_key(self._secret, bundle)
+        return job_key(bundle=bundle.sha256, run_key=run, policy=job.policy.key_parts(), **self._versions)
+
+    def results(
+        self, jobs: Iterable[Job], *, workers: int | None = None, progress: Progress = lambda *_: None
+    ) -> list[Result | CannotGrade]:
+        """The result of each job, in order, or why there is none; `workers` at a time (default: half the cores).
+
+        `progress` is called with a job's index, the share of it that is done, and what was done last. Ctrl-C ends the
+        runs under way.
+        """
+
+        def one(index: int, job: Job) -> Result | CannotGrade:
+            try:
+                return self.result(job, lambda share, what: progress(index, share, what))
+            except CannotGrade as error:
+                return error
+            finally:
+                progress(index, 1.0, "done")
+
+        wanted = list(jobs)
+        for job in wanted:
+            self._forget_broken(job)
+        with ThreadPoolExecutor(workers or max(1, (os.cpu_count() or 2) // 2)) as pool:
+            futures = [pool.submit(one, index, job) for index, job in enumerate(wanted)]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                self._stopped.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def result(self, job: Job, progress: Callable[[float, str], object] = lambda *_: None) -> Result:
+        """The result of one job, judged now unless the ledger has it.
+
+        Raises:
+            CannotGrade: the judge failed or refused.
+        """
+        key = self.key(job)
+        self._ledger.add(key, self.assignment, job.bundle.sha256)
+        while self._ledger.state(key) != DONE:
+            if not self._ledger.lease(key):
+                time.sleep(0.5)  # in another thread's or process's hands
+                continue
+            try:
+                self._run_leased(key, job, progress)
+            except BaseException as error:
+                self._ledger.fail(key, f"{type(error).__name__}: {error}")
+                raise
+        return parse_result(self._ledger.result(key), key).settled()
+
+    def forget(self, job: Job) -> None:
+        """Drop what is known of a job, so that it is judged again."""
+        key = self.key(job)
+        (self._folder(key) / "result.json").unlink(missing_ok=True)
+        self._ledger.forget(key)
+
+    def _forget_broken(self, job: Job) -> None:
+        """Have a job judged again in which the grader itself failed; its other exercises were kept till then."""
+        key = self.key(job)
+        known = self._ledger.result(key)
+        if known is not None and parse_result(known, key).grader_failed:
+            self._ledger.forget(key)
+
+    def _folder(self, key: str) -> Path:
+        return self.course.build / "jobs" / key[:24]
+
+    def _run_leased(self, key: str, job: Job, progress: Callable[[float, str], object]) -> None:
+        """Run the judge on a job we hold and take its result in; a disturbed run is repeated, up to a limit."""
+        folder = self._folder(key)
+        finished = folder / "result.json"
+        if not finished.is_file():  # else a run whose controller was killed left it behind: it counts
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(folder / "job.json", json.dumps(self._job_file(key, job)))
+            run_judge(
+                job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
+                watch=self._watch(key), event=lambda event: _pass_on(event, progress),
+            )  # fmt: skip
+        try:
+            raw = read_result(finished)
+            disturbed = parse_result(raw, key).is_invalid
+        finally:
+            finished.unlink(missing_ok=True)
+        again = disturbed and self._ledger.attempts(key) + 1 < MAX_INVALID_RUNS
+        if self._ledger.finish(key, raw, INVALID if again else DONE):
+            self._audit(job.bundle, raw, folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _job_file(self, key: str, job: Job) -> dict[str, Any]:
+        return {
+            "assignment": self.assignment,
+            "key": key,
+            "run_key": run_key(self._secret, job.bundle),
+            "cells": dict(job.bundle.cells),
+            "exercises": list(job.policy.exercises) if job.policy.exercises else None,
+            "hidden": job.policy.hidden,
+            "sandbox": job.policy.sandbox,
+            "limits": {} if job.policy.speed else {"speed": False},
+            "tasks": str(self.course.package / "tasks"),
+            "lib": str(self.course.root / "lib"),
+            "audit": str(self._folder(key) / "samples.jsonl"),
+        }
+
+    def _watch(self, key: str) -> Callable[[], None]:
+        """Keeps the lease of a running job, and ends it when the whole is being stopped."""
+        beaten = time.monotonic()
+
+        def watch() -> None:
+            nonlocal beaten
+            if self._stopped.is_set():
+                raise CannotGrade("Interrupted.")
+            if time.monotonic() - beaten > BEAT_EVERY_S:
+                self._ledger.beat(key)
+                beaten = time.monotonic()
+
+        return watch
+
+    def _audit(self, bundle: Bundle, raw: Any, folder: Path) -> None:
+        """Append the run to the audit log: what was judged by what under which secret, the verdict, the raw samples."""
+        samples = folder / "samples.jsonl"
+        measured = json.loads(samples.read_text(encoding="utf-8").splitlines()[-1]) if samples.is_file() else {}
+        line = {
+            **measured,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "assignment": self.assignment,
+            "bundle": bundle.sha256,
+            "secret": hashlib.sha256(b"id:" + self._secret).hexdigest()[:12],
+            "versions": self._versions,
+            "result": raw,
+        }
+        with open(self.course.audit_path, "a", encoding="utf-8") as log:
+            log.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+def _pass_on(event: dict[str, Any], progress: Callable[[float, str], object]) -> None:
+    """A finished check, told to whoever watches."""
+    if event.get("event") == "check" and event.get("of"):
+        progress(min(1.0, event.get("done", 0) / event["of"]), str(event.get("exercise", "")))

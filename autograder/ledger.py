@@ -1,0 +1,159 @@
+"""The ledger of judge runs: which are wanted, being done, done or failed, in one SQLite file beside the gradebook.
+
+A job's key names everything its result depends on, so a finished result is never computed again and a replay changes
+nothing. Only the controller writes here; a judge run leaves a result file, and the controller takes it in.
+"""
+
+import hashlib
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+QUEUED, LEASED, DONE, FAILED, INVALID = "QUEUED", "LEASED", "DONE", "FAILED", "INVALID"
+STALE_AFTER_S = 60.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+    key TEXT PRIMARY KEY, assignment TEXT NOT NULL, bundle TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('QUEUED', 'LEASED', 'DONE', 'FAILED', 'INVALID')),
+    attempts INTEGER NOT NULL DEFAULT 0, owner TEXT, heartbeat REAL, result TEXT, error TEXT, changed REAL NOT NULL
+)
+"""
+
+
+def job_key(**parts: Any) -> str:
+    """SHA-256 over everything a result depends on: bundle, judge version, environment, device, policy."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class Ledger:
+    """Job states. Every method is one transaction; several processes and threads may share the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+        self._database.row_factory = sqlite3.Row
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.execute(_SCHEMA)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def add(self, key: str, assignment: str, bundle: str) -> str:
+        """Want this job; the state it is in already, or QUEUED."""
+        with self._transaction() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO jobs (key, assignment, bundle, state, changed) VALUES (?, ?, ?, ?, ?)",
+                (key, assignment, bundle, QUEUED, time.time()),
+            )
+            return str(database.execute("SELECT state FROM jobs WHERE key = ?", (key,)).fetchone()["state"])
+
+    def lease(self, key: str) -> bool:
+        """Take a job that is not done and that no living process holds."""
+        with self._transaction() as database:
+            row = database.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+            if row is None or row["state"] == DONE or (row["state"] == LEASED and not _is_stale(row)):
+                return False
+            self._set(database, key, state=LEASED, owner=_me(), heartbeat=time.time(), error=None)
+            return True
+
+    def beat(self, key: str) -> bool:
+        """Say that the holder lives. False when the job is no longer ours."""
+        with self._transaction() as database:
+            found = database.execute(
+                "UPDATE jobs SET heartbeat = ? WHERE key = ? AND state = ? AND owner = ?",
+                (time.time(), key, LEASED, _me()),
+            )
+            return found.rowcount == 1
+
+    def finish(self, key: str, result: dict[str, Any], state: str = DONE) -> bool:
+        """Record a result (DONE, or INVALID: to be repeated). A job that is DONE stays as it is; False then."""
+        with self._transaction() as database:
+            row = database.execute("SELECT state, attempts FROM jobs WHERE key = ?", (key,)).fetchone()
+            if row is None or row["state"] == DONE:
+                return False
+            text = json.dumps(result, allow_nan=False)
+            self._set(database, key, state=state, result=text, error=None, owner=None, attempts=row["attempts"] + 1)
+            return True
+
+    def fail(self, key: str, error: str) -> None:
+        """The grader failed on this job; a later run tries again."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE jobs SET state = ?, error = ?, owner = NULL, changed = ? WHERE key = ? AND state != ?",
+                (FAILED, error[:4000], time.time(), key, DONE),
+            )
+
+    def forget(self, key: str) -> None:
+        """Drop a result so that the job is run again, as a regrade asks for. A job in someone's hands stays."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE jobs SET state = ?, result = NULL, error = NULL, attempts = 0 WHERE key = ? AND state != ?",
+                (QUEUED, key, LEASED),
+            )
+
+    def state(self, key: str) -> str | None:
+        row = self._row(key)
+        return row["state"] if row else None
+
+    def attempts(self, key: str) -> int:
+        row = self._row(key)
+        return row["attempts"] if row else 0
+
+    def error(self, key: str) -> str | None:
+        row = self._row(key)
+        return row["error"] if row else None
+
+    def result(self, key: str) -> dict[str, Any] | None:
+        """The result of a job that is DONE."""
+        row = self._row(key)
+        return json.loads(row["result"]) if row and row["state"] == DONE else None
+
+    def _row(self, key: str) -> sqlite3.Row | None:
+        with self._lock:
+            return self._database.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+
+    def _set(self, database: sqlite3.Connection, key: str, **columns: Any) -> None:
+        columns["changed"] = time.time()
+        names = ", ".join(f"{name} = :{name}" for name in columns)
+        database.execute(f"UPDATE jobs SET {names} WHERE key = :key", {**columns, "key": key})
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+
+def _me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _is_stale(row: sqlite3.Row) -> bool:
+    """A lease is stale when its process is gone (on this machine, at once) or has not been heard of for a while."""
+    host, pid, started = str(row["owner"]).rsplit(":", 2)
+    if host == socket.gethostname() and _started(int(pid)) != started:
+        return True
+    return time.time() - row["heartbeat"] > STALE_AFTER_S
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks: tells it from a later one with the same number. Empty: it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as handle:
+            return handle.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

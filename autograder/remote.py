@@ -1,0 +1,277 @@
+"""The judge's way to a student's functions: calls that cross into a worker, with deadlines, restarts and a clock.
+
+Reveal, compute, capture: inputs are written, the clock starts, the worker is called, the bytes of its answer are copied
+to private memory, the clock stops. Whatever the worker does wrong is a failed check with a plain sentence.
+"""
+
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograder.calls import Call
+from autograder.engine import CheckFailed, secret_number
+from autograder.execution import Problem
+from autograder.process import WorkerProcess
+from autograder.protocol import Closed, check_reply
+from autograder.sandbox import NoSandbox, environment
+from autograder.values import Callback, ProtocolError, Seed, pack, unpack
+
+MAX_RESTARTS = 3
+MAX_CALLBACKS = 100_000  # in one call
+MAX_CALLBACK_S = 120.0  # of the judge's own time, in one call
+MAX_STRETCH = 20  # of a deadline, on a machine that has no time for the worker
+EMPTY_CALLS = 20
+
+
+class TaskError(Exception):
+    """The task's own setup or injected names do not work: nothing is said about the student."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs in a worker: the task's setup, injected names ("module:attribute"), then a cell, if there is one."""
+
+    name: str
+    setup: str
+    injects: Mapping[str, str] = field(default_factory=dict)
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What the self-test inside a sandbox must not reach, and how long code may run."""
+
+    paths: tuple[str, ...]
+    masks: tuple[str, ...]
+    check_s: float
+    total_s: float
+
+
+class RemoteCall(Call):
+    """Calls the functions of a program in a worker, which is started when it is first needed and after it ended.
+
+    Args:
+        start: makes a worker.
+        program: what it runs.
+        guard: its self-test and deadlines; without a sandbox there is no self-test.
+        key: secret from which the worker's global random generators are seeded.
+    """
+
+    def __init__(self, start: Callable[[], WorkerProcess], program: Program, guard: Guard, key: bytes) -> None:
+        super().__init__()
+        self._start, self._program, self._guard, self._key = start, program, guard, key
+        self._worker: WorkerProcess | None = None
+        self._hopeless = ""  # why there is no use in starting another worker
+        self._restarts, self._used_s = 0, 0.0
+        self._granted_s = self._left_s = guard.check_s
+        self._ours_s = 0.0  # spent in callbacks during a call: not the student's
+        self._check, self._calls = "", 0
+        self.logs: list[str] = []
+        self.round_trip_us: float | None = None
+        self.cpu_s = self.wall_s = 0.0  # of the last call
+
+    def begin(self, check: str, deadline_s: float | None = None) -> None:
+        """A new check: its own deadline, its own seeds."""
+        self._check, self._calls = check, 0
+        self.grant(deadline_s or self._guard.check_s)
+
+    def grant(self, deadline_s: float) -> None:
+        """A new deadline within the same check."""
+        self._granted_s = self._left_s = deadline_s
+
+    def start(self) -> None:
+        """Start the worker now; raises CheckFailed where the cell cannot be run."""
+        self._ready_worker()
+
+    def close(self) -> None:
+        """End the worker and keep what it wrote."""
+        if self._worker is not None:
+            self._worker.kill()
+            self.logs.append(self._worker.log)
+            self._worker = None
+
+    def freeze(self) -> None:
+        if self._worker is not None:
+            self._worker.freeze()
+
+    def thaw(self) -> None:
+        if self._worker is not None:
+            self._worker.thaw()
+
+    def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
+        worker = self._ready_worker()
+        callbacks: list[Callback] = []
+
+        def special(node: Any) -> dict[str, Any]:
+            if isinstance(node, Seed):
+                return {"seed": node.value}
+            if isinstance(node, Callback):
+                callbacks.append(node)
+                return {"callback": len(callbacks) - 1}
+            inner = [pack(list(node.args), worker.to_worker, special), pack(node.kwargs, worker.to_worker, special)]
+            return {"remote": [node.target, node.keep, *inner]}
+
+        self._calls += 1
+        worker.to_worker.clear()
+        header = {
+            "op": "call", "id": secrets.token_hex(8), "name": name, "repeat": repeat, "part": part,
+            "args": pack(list(args), worker.to_worker, special), "kwargs": pack(kwargs, worker.to_worker, special),
+            "seed": secret_number(self._key, self._check, self._calls),
+        }  # fmt: skip
+        return self._guarded(f"`{name}`", lambda: self._exchange(worker, header, callbacks))
+
+    def _exchange(self, worker: WorkerProcess, header: dict[str, Any], callbacks: list[Callback]) -> Any:
+        """Send a call and give its captured result; answer callbacks on the way."""
+        worker.from_worker.poison()
+        deadline = self._deadline(worker)
+        cpu, began = worker.cpu_ns(), time.perf_counter_ns()
+        worker.channel.send(header, deadline)
+        for _ in range(MAX_CALLBACKS):
+            reply = check_reply(worker.channel.receive(deadline), header["id"])
+            if reply["op"] != "callback":
+                break
+            began_ours = time.monotonic()
+            answer = self._answer_callback(worker, reply, callbacks)
+            self._ours_s += time.monotonic() - began_ours
+            if self._ours_s > MAX_CALLBACK_S:
+                raise ProtocolError(f"it called back for more than {MAX_CALLBACK_S:g} s")
+            worker.channel.send(answer, deadline)
+        else:
+            raise ProtocolError(f"more than {MAX_CALLBACKS} callbacks in one call")
+        if reply["op"] == "error":
+            self._raise_failure()
+            raise _problem(reply)
+        if reply["op"] != "result":
+            raise ProtocolError("a reply that is neither a result nor an error")
+        result = unpack(reply["value"], worker.from_worker)
+        self.wall_s = (time.perf_counter_ns() - began) / 1e9
+        self.cpu_s = (worker.cpu_ns() - cpu) / 1e9
+        self._raise_failure()
+        return result
+
+    def _answer_callback(
+        self, worker: WorkerProcess, reply: dict[str, Any], callbacks: list[Callback]
+    ) -> dict[str, Any]:
+        if not 0 <= reply["index"] < len(callbacks):
+            raise ProtocolError("a call of a function that was not passed")
+        args = unpack(reply["args"], worker.from_worker)
+        try:
+            value = self._answer(callbacks[reply["index"]], args)
+        except RuntimeError as error:
+            return {"op": "raise", "message": str(error)}
+        worker.to_worker.clear()
+        return {"op": "return", "value": pack(value, worker.to_worker)}
+
+    def _allowed_s(self) -> float:
+        return max(0.0, min(self._left_s, self._guard.total_s - self._used_s))
+
+    def _deadline(self, worker: WorkerProcess) -> Callable[[], float]:
+        """When the student's time is up; our own callbacks and waiting for a core of a busy machine do not count."""
+        allowed_s, began, waited_s = self._allowed_s(), time.monotonic(), worker.waited_s()
+        latest = began + MAX_STRETCH * allowed_s
+        return lambda: self._ours_s + min(latest, began + allowed_s + worker.waited_s() - waited_s)
+
+    def _guarded(self, who: str, action: Callable[[], Any]) -> Any:
+        """Run an exchange with the student's code; whatever goes wrong in it becomes CheckFailed."""
+        worker = self._worker
+        assert worker is not None
+        allowed_s, began, waited_s = self._allowed_s(), time.monotonic(), worker.waited_s()
+        try:
+            return action()
+        except Problem as problem:
+            raise CheckFailed(problem.sentence(who), problem.raised) from None
+        except TimeoutError:
+            self._drop()
+            whole = self._used_s + allowed_s >= self._guard.total_s
+            limit = (
+                f"{self._guard.total_s:g} s for the whole exercise"
+                if whole
+                else f"{self._granted_s:g} s for this check"
+            )
+            raise CheckFailed(f"{who} did not finish within the limit of {limit}; is there an endless loop?") from None
+        except (Closed, ProcessLookupError, OSError):
+            ending = worker.ending()
+            self._drop()
+            raise CheckFailed(f"{who} did not return. {ending}") from None
+        except ProtocolError as error:
+            self._drop()
+            raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None
+        finally:
+            took = time.monotonic() - began - self._ours_s - max(0.0, worker.waited_s() - waited_s)
+            self._used_s, self._left_s, self._ours_s = self._used_s + took, self._left_s - took, 0.0
+
+    def _drop(self) -> None:
+        """Give up a worker that hung, ended or lied."""
+        self.close()
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS:
+            self._hopeless = f"Not run: the code hung, crashed or ended the program {self._restarts} times before."
+
+    def _ready_worker(self) -> WorkerProcess:
+        if not self._hopeless and self._used_s >= self._guard.total_s:
+            self._hopeless = (
+                f"Not run: the limit of {self._guard.total_s:g} s for the whole exercise was used up before."
+            )
+        if self._hopeless:
+            raise CheckFailed(self._hopeless)
+        if self._worker is None:
+            self._worker = self._start()
+            self._load(self._worker)
+            self._run_cell(self._worker)
+        return self._worker
+
+    def _load(self, worker: WorkerProcess) -> None:
+        """Our own part, before any student's code: self-test, the empty call's round trip, setup and injected names."""
+        deadline = time.monotonic() + 60
+        if worker.sandboxed:
+            probe = {"op": "probe", "paths": self._guard.paths, "masks": self._guard.masks}
+            reply = worker.request({**probe, "environment": list(environment(worker.limits))}, deadline)
+            if reply.get("value") != []:
+                worker.kill()
+                raise NoSandbox(
+                    f"the sandbox does not hold, from inside it a test {'; '.join(reply.get('value', ['?']))}"
+                )
+        times = []
+        for _ in range(EMPTY_CALLS):
+            began = time.perf_counter()
+            worker.request({"op": "empty"}, deadline)
+            times.append(time.perf_counter() - began)
+        self.round_trip_us = 1e6 * statistics.median(times)
+        load = {"op": "load", "setup": self._program.setup, "injects": dict(self._program.injects)}
+        reply = worker.request(load, deadline)
+        if reply["op"] != "ready":
+            worker.kill()
+            raise TaskError(f"{self._program.name}: {_problem(reply).sentence('The setup')}")
+
+    def _run_cell(self, worker: WorkerProcess) -> None:
+        if self._program.source is None:
+            return
+        header = {
+            "op": "cell", "id": secrets.token_hex(8), "name": self._program.name, "source": self._program.source,
+            "seed": secret_number(self._key, "cell"),
+        }  # fmt: skip
+
+        def run() -> None:
+            deadline = self._deadline(worker)
+            worker.channel.send(header, deadline)
+            reply = check_reply(worker.channel.receive(deadline), header["id"])
+            if reply["op"] != "ready":
+                raise _problem(reply)
+
+        try:
+            self._guarded("The cell", run)
+        except CheckFailed as failure:
+            self._hopeless = str(failure)
+            self.close()
+            raise
+
+
+def _problem(reply: dict[str, Any]) -> Problem:
+    """The student's exception in a reply, on one line and of bearable length."""
+    if reply["op"] != "error" or reply["kind"] not in Problem.KINDS:
+        raise ProtocolError("a reply of a kind that was not expected")
+    kind, message = " ".join(reply["type"].split())[:80], " ".join(reply["message"].split())[:700]
+    return Problem(reply["kind"], kind, message, reply["line"])

@@ -1,0 +1,155 @@
+"""What the judge found, read from its result file and checked before anything is recorded.
+
+nbgrader gives full marks for a negative, NaN or textual score and throws a submission away for one above the
+maximum, so numbers are checked here.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autograder.course import CannotGrade
+
+EXERCISE_STATES = ("graded", "not_graded", "invalid")
+CHECK_STATES = ("passed", "failed", "not_graded", "invalid", "flagged")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: `score` of `max` points (`max` is 0 for a visible check, which only informs).
+
+    `details` are measurements, for a teacher's eyes; a check that was measured and still not graded was disturbed.
+    """
+
+    name: str
+    title: str
+    score: float
+    max: float
+    status: str
+    message: str
+    details: Mapping[str, Any]
+
+    @property
+    def is_disturbed(self) -> bool:
+        return self.status == "invalid" or (self.status == "not_graded" and bool(self.details))
+
+
+@dataclass(frozen=True)
+class ExerciseResult:
+    """One exercise: `max` leaves out what could not be graded here, such as speed on a GPU that is not there.
+
+    `log` is what the code printed, or the grader's own traceback. Students never see it: their code could print inputs.
+    """
+
+    score: float
+    max: float
+    status: str
+    checks: tuple[CheckResult, ...]
+    log: str
+
+    @property
+    def grader_failed(self) -> bool:
+        """A check of ours broke, as against one that this machine cannot run."""
+        return self.status == "not_graded" and bool(self.log)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One judge run over one bundle."""
+
+    key: str
+    judge_version: str
+    sandbox: str
+    exercises: Mapping[str, ExerciseResult]
+    seconds: float
+
+    @property
+    def graded(self) -> dict[str, ExerciseResult]:
+        return {name: exercise for name, exercise in self.exercises.items() if exercise.status == "graded"}
+
+    @property
+    def score(self) -> float:
+        return sum(exercise.score for exercise in self.graded.values())
+
+    @property
+    def max(self) -> float:
+        return sum(exercise.max for exercise in self.graded.values())
+
+    @property
+    def is_invalid(self) -> bool:
+        """A timing was disturbed: the run is to be repeated, and takes no points."""
+        return any(exercise.status == "invalid" for exercise in self.exercises.values())
+
+    @property
+    def grader_failed(self) -> bool:
+        return any(exercise.grader_failed for exercise in self.exercises.values())
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Some check was left out because its timing stayed disturbed."""
+        return any(check.is_disturbed for exercise in self.exercises.values() for check in exercise.checks)
+
+    def settled(self) -> "Result":
+        """After repeated disturbed runs: correctness stands, the disturbed checks are left out of score and max."""
+        return replace(self, exercises={name: _settled(exercise) for name, exercise in self.exercises.items()})
+
+
+def parse_result(raw: Any, key: str) -> Result:
+    """The result in a judge's JSON.
+
+    Raises:
+        CannotGrade: it is not the result of job `key`, or a number or state in it cannot be true.
+    """
+    try:
+        if raw["key"] != key:
+            raise ValueError(f"it belongs to job {raw['key']!r}")
+        exercises = {str(name): _exercise(name, found) for name, found in raw["exercises"].items()}
+        return Result(key, str(raw["judge_version"]), str(raw["sandbox"]), exercises, float(raw["seconds"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CannotGrade(f"The judge's result for job {key[:12]} is not usable: {error}") from None
+
+
+def _exercise(name: str, raw: Mapping[str, Any]) -> ExerciseResult:
+    status = _one_of(EXERCISE_STATES, raw["status"])
+    score, best = _number(raw["score"]), _number(raw["max"])
+    if not 0 <= score <= best:
+        raise ValueError(f"exercise {name!r} has {score} of {best} points")
+    return ExerciseResult(score, best, status, tuple(_check(one) for one in raw["checks"]), str(raw.get("log") or ""))
+
+
+def _check(raw: Mapping[str, Any]) -> CheckResult:
+    return CheckResult(
+        name=str(raw["name"]),
+        title=str(raw["title"]),
+        score=_number(raw["points"]),
+        max=_number(raw["max"]),
+        status=_one_of(CHECK_STATES, raw["status"]),
+        message=_printable(str(raw.get("message") or "")),
+        details=raw.get("details") or {},
+    )
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a number of points")
+    return float(value)
+
+
+def _printable(text: str) -> str:
+    """Text without control characters: a student's error message must not command a teacher's terminal."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)
+
+
+def _one_of(known: tuple[str, ...], value: Any) -> str:
+    if value not in known:
+        raise ValueError(f"state {value!r} is none of {', '.join(known)}")
+    return str(value)
+
+
+def _settled(exercise: ExerciseResult) -> ExerciseResult:
+    if exercise.status != "invalid":
+        return exercise
+    counted = [check for check in exercise.checks if check.status in ("passed", "failed", "flagged")]
+    score, best = sum(check.score for check in counted), sum(check.max for check in counted)
+    return replace(exercise, status="graded", score=score, max=best)

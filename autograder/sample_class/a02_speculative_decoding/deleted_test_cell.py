@@ -1,0 +1,13 @@
+"""The acceptance rule is wrong, and the cell that would show it is gone; the rest is right.
+
+base: solution
+keeps: residual, round, decoder, speedup
+"""
+
+
+# %% accept
+def accept(target_probs, draft_probs, draft_tokens, uniforms):
+    return -1
+
+
+# %% delete: accept_test

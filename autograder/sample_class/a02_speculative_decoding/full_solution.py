@@ -1,0 +1,5 @@
+"""Everything right: the solution as it stands.
+
+base: solution
+keeps: all
+"""

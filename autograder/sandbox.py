@@ -1,0 +1,161 @@
+"""The sandbox around a worker: bubblewrap with namespaces of its own, and an allow list of read-only files.
+
+The worker locks itself in further before any student's code runs (see `worker` and `seccomp`): resource limits, and a
+filter of system calls that leaves it one process, no programs and no sockets. So its CPU clock counts all that it does,
+and killing the sandbox ends everything in it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from autograder.seccomp import UnknownMachine, filter_for_this_machine
+from autograder.workspace import allowed_packages
+
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
+BOOT = "import sys; sys.path[:0] = sys.argv[3:]; from autograder.worker import main; main()"
+INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
+NOBODY = 65534
+CLONE_NEWUSER = 0x10000000
+
+
+class NoSandbox(Exception):
+    """A worker cannot be held safely on this machine; one sentence that says what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may use; memory is counted above what it has mapped before the student's code runs."""
+
+    memory_bytes: int = 4 * 2**30
+    tmp_bytes: int = 256 * 2**20
+    file_bytes: int = 128 * 2**20
+    open_files: int = 256
+    processes: int = 4096  # threads, in fact: a second process is never allowed
+    cpu_s: int = 600
+    threads: int = 1  # of torch
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> "Limits":
+        """The defaults with those of the given that are limits of a worker."""
+        return cls(**{name: value for name, value in given.items() if name in cls.__dataclass_fields__})
+
+
+def environment(limits: Limits) -> dict[str, str]:
+    """All variables that a worker gets."""
+    threads = {f"{name}_NUM_THREADS": str(limits.threads) for name in ("OMP", "MKL", "OPENBLAS")}
+    fixed = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PWD": "/tmp", "USER": "worker", "LANG": "C.UTF-8"}
+    triton = {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": "/tmp/triton"}
+    return {**fixed, **threads, **triton, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+
+
+def python_command(channel: int, memory: int, path: list[str]) -> list[str]:
+    """A worker in the base interpreter, without user site, site-packages, bytecode files and the working directory."""
+    python = os.path.realpath(sys.executable)
+    return [python, "-P", "-s", "-S", "-B", "-c", BOOT, str(channel), str(memory), *path]
+
+
+def bubblewrap(grader: Path, lib: Path, limits: Limits, status: int) -> list[str]:
+    """The command line of the sandbox, up to the program to run; it sees /w/grader, /w/lib and /w/site.
+
+    Args:
+        grader: the worker's own code.
+        lib: the view of lib.
+        status: descriptor on which bubblewrap tells the process id of the sandbox.
+    """
+    command = [require_bubblewrap(), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    command += ["--unshare-cgroup-try", "--hostname", "worker", "--cap-drop", "ALL"]
+    if os.geteuid() == 0:  # the worker changes to nobody itself, before any student's code runs, and so loses these two
+        command += ["--userns", str(user_namespace()), "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    else:
+        command += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
+    command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
+    for name, value in environment(limits).items():
+        command += ["--setenv", name, value]
+    command += _system_files()
+    for folder in ("/w", "/w/site"):
+        command += ["--perms", "0755", "--dir", folder]
+    for name, path in allowed_packages().items():
+        command += ["--ro-bind", path, f"/w/site/{name}"]
+    command += ["--ro-bind", str(grader), "/w/grader", "--ro-bind", str(lib), "/w/lib"]
+    command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    return [*command, "--remount-ro", "/", "--"]
+
+
+def _system_files() -> list[str]:
+    """The system's programs and libraries and the interpreter's own folder, without the packages installed there."""
+    options: list[str] = []
+    for folder in SYSTEM_FOLDERS:
+        if os.path.islink(folder):
+            options += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            options += ["--ro-bind", folder, folder]
+    for file in SYSTEM_FILES:
+        options += ["--ro-bind-try", file, file]
+    base = Path(sys.base_prefix)
+    if not base.is_relative_to("/usr"):
+        for parent in reversed(base.parents[:-1]):
+            options += ["--perms", "0755", "--dir", str(parent)]
+        options += ["--ro-bind", str(base), str(base)]
+    for folder in _packages_in_view():
+        options += ["--tmpfs", folder]
+    return options
+
+
+def _packages_in_view() -> list[str]:
+    """Folders of installed packages that the interpreter's own folder or /usr would show: they are covered."""
+    base = {"base": sys.base_prefix, "platbase": sys.base_prefix}
+    folders = {
+        sysconfig.get_path("purelib", vars=base),
+        sysconfig.get_path("purelib"),
+        "/usr/lib/python3/dist-packages",
+    }
+    folders.add(f"/usr/local/lib/python3.{sys.version_info.minor}/dist-packages")
+    shown = (Path(sys.base_prefix), Path("/usr"))
+    return sorted(one for one in folders if os.path.isdir(one) and any(Path(one).is_relative_to(top) for top in shown))
+
+
+def require_bubblewrap() -> str:
+    """The path of bwrap; raises NoSandbox saying what to install."""
+    path = shutil.which("bwrap")
+    if path is None:
+        raise NoSandbox(f"there is no sandbox on this machine: {INSTALL}")
+    return path
+
+
+@cache
+def user_namespace() -> int:
+    """For a judge run by root: a descriptor of a user namespace that knows root and nobody, so that a worker can become
+    nobody and is not root outside either."""
+    enter = f"import ctypes, sys; print(ctypes.CDLL(None).unshare({CLONE_NEWUSER}), flush=True); sys.stdin.read()"
+    command = [sys.executable, "-S", "-c", enter]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "0":
+            raise NoSandbox(f"this kernel makes no user namespace: {INSTALL}")
+        for kind in ("uid_map", "gid_map"):
+            Path(f"/proc/{process.pid}/{kind}").write_text(f"0 0 1\n{NOBODY} {NOBODY} 1\n")
+        return os.open(f"/proc/{process.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def state() -> tuple[bool, str]:
+    """Whether workers can be held in the sandbox here, and a sentence about it."""
+    try:
+        bwrap = require_bubblewrap()
+        filter_for_this_machine()
+    except (NoSandbox, UnknownMachine) as error:
+        return False, str(error)
+    command = [bwrap, "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "true"]
+    tried = subprocess.run(command, capture_output=True, text=True)
+    version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout.strip()
+    if tried.returncode:
+        return False, f"{version} is installed but cannot make a sandbox here: {tried.stderr.strip()}"
+    return True, f"{version} works"

@@ -1,0 +1,659 @@
+"""The hidden checks. Inputs come from the run's key, expected values are computed in the judge, after the answer."""
+
+import functools
+
+import torch
+
+from autograder.engine import (
+    Callback,
+    Remote,
+    Trial,
+    check,
+    expect_close,
+    expect_equal,
+    expect_tensor,
+    fail,
+    speed_check,
+)
+from autograder.tasks.a01_decoding_and_its_cost.models import HeldModel, attention_by_loops, slots_of
+
+
+def integer(rng, low, high):
+    """A random whole number from low to high, both included."""
+    return int(torch.randint(low, high + 1, (), generator=rng))
+
+
+# ---------------------------------------------------------------- attention through a cache
+
+
+def attention_case(rng, length, position, num_heads=4, num_kv_heads=2, rows=40, leftovers=5.0):
+    """q, k, v, keys, values; rows after the block hold leftovers."""
+    q = torch.randn(length, num_heads, 8, generator=rng)
+    k, v = torch.randn(2, length, num_kv_heads, 8, generator=rng)
+    keys, values = torch.randn(2, rows, num_kv_heads, 8, generator=rng)
+    keys[position:], values[position:] = leftovers, leftovers
+    return q, k, v, keys, values
+
+
+def call_attention(call, q, k, v, keys, values, position):
+    got = call("cached_attention", q, k, v, keys, values, position)
+    if not isinstance(got, tuple) or len(got) != 3:
+        fail("cached_attention must return (out, keys, values)", got=type(got).__name__)
+    out = expect_tensor(got[0], "out", shape=tuple(q.shape), dtype="float")
+    cached = [expect_tensor(part, "a cache", shape=tuple(keys.shape), dtype="float") for part in got[1:]]
+    return out, *cached
+
+
+@check("attend", points=1)
+def one_token_sees_all_before_it_and_itself(call, rng):
+    """A single token at any position, against attention written as loops in float64."""
+    for position in (0, 1, integer(rng, 2, 30), 39):
+        case = attention_case(rng, 1, position)
+        out, *_ = call_attention(call, *case, position)
+        expect_close(
+            out,
+            attention_by_loops(*case, position),
+            f"a token at position {position}",
+            atol=1e-4,
+            rtol=1e-4,
+            hint="it sees rows 0 to position, its own among them",
+        )
+
+
+@check("attend", points=2)
+def a_block_behind_a_cache_is_causal(call, rng):
+    """Several tokens behind a cache: token i sees the rows up to position + i."""
+    for length, position in ((2, 7), (5, 1), (integer(rng, 3, 9), integer(rng, 5, 25))):
+        case = attention_case(rng, length, position)
+        out, *_ = call_attention(call, *case, position)
+        for i in range(length):
+            want = attention_by_loops(*case, position)[i]
+            expect_close(
+                out[i],
+                want,
+                f"token {i} of a block of {length} at position {position}",
+                atol=1e-4,
+                rtol=1e-4,
+                hint="the mask starts at the block's position, not at row 0 of the cache",
+            )
+
+
+@check("attend", points=1)
+def a_prefill_is_a_block_at_position_zero(call, rng):
+    """The whole prompt at once, in an empty cache."""
+    for length in (1, integer(rng, 4, 20)):
+        case = attention_case(rng, length, 0)
+        out, *_ = call_attention(call, *case, 0)
+        expect_close(out, attention_by_loops(*case, 0), f"a prompt of {length}", atol=1e-4, rtol=1e-4)
+
+
+@check("attend", points=1)
+def neighbouring_heads_share_a_key_value_head(call, rng):
+    """Groups of several sizes, and one key-value head for all."""
+    for num_heads, num_kv_heads in ((6, 2), (4, 1), (6, 3), (3, 3)):
+        position = integer(rng, 1, 20)
+        case = attention_case(rng, 2, position, num_heads, num_kv_heads)
+        out, *_ = call_attention(call, *case, position)
+        expect_close(
+            out,
+            attention_by_loops(*case, position),
+            f"{num_heads} heads on {num_kv_heads}",
+            atol=1e-4,
+            rtol=1e-4,
+            hint="head h uses key-value head h // (H / Hkv)",
+        )
+
+
+@check("attend", points=1)
+def only_the_blocks_rows_change_and_leftovers_play_no_part(call, rng):
+    """The cache holds the new rows in their places and nothing else changed; NaN behind the block does no harm."""
+    length, position = integer(rng, 1, 6), integer(rng, 3, 20)
+    q, k, v, keys, values = attention_case(rng, length, position, leftovers=float("nan"))
+    out, new_keys, new_values = call_attention(call, q, k, v, keys, values, position)
+    for name, new, old, block in (("keys", new_keys, keys, k), ("values", new_values, values, v)):
+        want = old.clone()
+        want[position : position + length] = block
+        expect_close(
+            new[: position + length],
+            want[: position + length],
+            f"the cached {name}",
+            hint="the new rows belong at position .. position + T - 1",
+        )
+        if not bool(new[position + length :].isnan().all()):
+            fail(f"rows after the block changed in the cached {name}")
+    expect_close(
+        out,
+        attention_by_loops(q, k, v, keys, values, position),
+        "the output beside NaN leftovers",
+        atol=1e-4,
+        rtol=1e-4,
+        hint="leave rows after the block out; a weight of 0 times NaN is NaN",
+    )
+
+
+# ---------------------------------------------------------------- decoding with a cache
+
+
+def call_decoder(call, model, prompt, count, eos=None):
+    got = call("cached_generate", Callback(model), torch.tensor(prompt), count, eos)
+    return expect_tensor(got, "the new tokens", shape=(None,), dtype="int").tolist()
+
+
+def random_prompt(rng, length, vocab_size=7):
+    return torch.randint(0, vocab_size, (length,), generator=rng).tolist()
+
+
+@check("decode", points=1)
+def the_text_is_that_of_greedy_decoding(call, rng):
+    """Random models and prompts: the tokens of decoding without a cache."""
+    for length in (1, 2, integer(rng, 3, 20)):
+        model = HeldModel(rng)
+        prompt = random_prompt(rng, length)
+        expect_equal(
+            call_decoder(call, model, prompt, 25),
+            model.greedy(prompt, 25),
+            f"25 new tokens after a prompt of {length}",
+            hint="which row of the logits belongs to the token written last, and at which position?",
+        )
+
+
+@check("decode", points=1)
+def the_number_of_new_tokens_is_exact(call, rng):
+    """As many tokens as were asked for, one included."""
+    model, prompt = HeldModel(rng), random_prompt(rng, 6)
+    for count in (1, 2, 9):
+        expect_equal(call_decoder(call, model, prompt, count), model.greedy(prompt, count), f"{count} new tokens")
+
+
+@check("decode", points=1)
+def the_end_token_ends_the_text(call, rng):
+    """The text ends just after the first new end token; one in the prompt does not count."""
+    for _ in range(3):
+        model, prompt = HeldModel(rng), random_prompt(rng, 5)
+        free = model.greedy(prompt, 15)
+        for eos in sorted({*free[:4], prompt[0], prompt[-1]}):
+            want = free[: free.index(eos) + 1] if eos in free else free
+            expect_equal(
+                call_decoder(call, model, prompt, 15, eos),
+                want,
+                f"the text up to end token {eos}",
+                hint="keep it and stop; look at new tokens only",
+            )
+
+
+@check("decode", points=1)
+def the_prompt_is_prefilled_in_one_call(call, rng):
+    """The first call reads the whole prompt, later ones a single token each."""
+    model, prompt = HeldModel(rng), random_prompt(rng, integer(rng, 5, 30))
+    call_decoder(call, model, prompt, 8)
+    expect_equal(
+        model.calls[0],
+        (prompt, 0),
+        "the first call (tokens, position)",
+        hint="one pass over the prompt is as deep as one over a single token",
+    )
+    expect_equal([len(tokens) for tokens, _ in model.calls[1:]], [1] * (len(model.calls) - 1), "tokens of later calls")
+
+
+@check("decode", points=1)
+def no_token_is_read_twice(call, rng):
+    """The judge counts: prompt and new tokens but the last, once each."""
+    for count in (1, 12):
+        model, prompt = HeldModel(rng), random_prompt(rng, 10)
+        call_decoder(call, model, prompt, count)
+        read = sum(len(tokens) for tokens, _ in model.calls)
+        expect_equal(
+            read,
+            len(prompt) + count - 1,
+            "tokens read in all calls",
+            hint="what the cache holds is not read again, and nobody needs the last token's row",
+        )
+
+
+@functools.cache
+def timed_model():
+    from nimblelm.inference.agreeing_pair import agreeing_pair
+
+    return agreeing_pair(num_layers=2).target
+
+
+@speed_check(
+    "decode",
+    function="cached_generate",
+    points=3,
+    knots=[(1.0, 0), (2.5, 3)],
+    baselines={
+        "reading the whole text for each token": ":rereading_generate",
+        "our cached decoding": "nimblelm.inference.autoregressive:generate",
+    },
+)
+def decoding_is_faster_than_reading_everything_again(rng):
+    """Time on a transformer of two layers, by the judge's clock."""
+    count, model = 24, Remote(":small_model", keep=True)
+    prompt = torch.randint(0, timed_model().config.vocab_size, (160,), generator=rng)
+
+    def verify(got):
+        tokens = expect_tensor(got, "the new tokens", shape=(count,), dtype="int").long()
+        with torch.inference_mode():
+            logits = timed_model()(torch.cat([prompt, tokens])[None, :-1])[0, len(prompt) - 1 :]
+        behind = (logits.max(-1).values - logits.gather(1, tokens[:, None])[:, 0]).max()
+        if behind > 1e-3:  # ties that rounding decides are nobody's mistake
+            fail("the timed text is not the greedy text of the model")
+
+    return Trial(
+        args=(model, prompt, count, None),
+        verify=verify,
+        baseline_args={"our cached decoding": (model, prompt, count)},
+    )
+
+
+# ---------------------------------------------------------------- a cache in blocks
+
+
+def fields(got, count, what):
+    if not isinstance(got, list | tuple) or len(got) != count:
+        fail(f"{what} must return {count} values", got=type(got).__name__)
+    return tuple(got)
+
+
+@check("paged", points=2)
+def extend_takes_blocks_only_when_the_last_is_full(call, rng):
+    """Many small steps: blocks, free list and slots after each are those of the definition."""
+    for block_size in (1, 3, integer(rng, 4, 16)):
+        free = torch.randperm(30, generator=rng).tolist()
+        blocks, length, order = [], 0, list(free)
+        while length < 20:
+            count = integer(rng, 0, 6) if block_size > 1 else integer(rng, 0, 3)
+            got = call("extend", list(blocks), length, count, list(free), block_size)
+            if got is None:
+                fail("extend returned None although there are free blocks enough", free=len(free))
+            length += count
+            used = -(-length // block_size)
+            blocks, free = order[:used], order[used:]
+            new_blocks, new_free, slots = fields(got, 3, "extend")
+            expect_equal(
+                list(new_blocks),
+                blocks,
+                f"the blocks of {length} rows in blocks of {block_size}",
+                hint="fill the last block first; take from the front, no more than needed",
+            )
+            expect_equal(list(new_free), free, "the free blocks")
+            expect_equal(
+                list(slots),
+                slots_of(blocks, length, block_size)[length - count :],
+                "the slots of the new rows",
+                hint="row t: blocks[t // block_size] * block_size + t % block_size",
+            )
+
+
+@check("paged", points=1)
+def extend_refuses_what_does_not_fit(call, rng):
+    """None where blocks are too few, the last slot where they are just enough."""
+    size = integer(rng, 2, 8)
+    expect_equal(call("extend", [3], size, 2 * size + 1, [5, 1], size), None, "one row more than fits")
+    got = call("extend", [3], size, 2 * size, [5, 1], size)
+    blocks, free, slots = fields(got, 3, "extend")
+    expect_equal((list(blocks), list(free)), ([3, 5, 1], []), "(blocks, free) when all is taken")
+    expect_equal(list(slots), slots_of([3, 5, 1], 3 * size, size)[size:], "the slots")
+    got = call("extend", [3], 1, size - 1, [], size)
+    expect_equal(list(fields(got, 3, "extend")[0]), [3], "the blocks where the last one has room and none is free")
+
+
+@check("paged", points=1)
+def gather_reads_rows_in_order(call, rng):
+    """Scattered blocks, lengths that end in the middle of one, no row of anybody else."""
+    for block_size in (1, 4, integer(rng, 5, 9)):
+        pool = torch.randn(12 * block_size, 2, 4, generator=rng)
+        blocks = torch.randperm(12, generator=rng)[:5].tolist()
+        for length in (1, block_size, 4 * block_size + 1, 5 * block_size):
+            got = expect_tensor(call("gather", pool, blocks, length, block_size), "the rows", shape=(length, 2, 4))
+            expect_close(
+                got,
+                pool[slots_of(blocks, length, block_size)],
+                f"{length} rows in blocks of {block_size}",
+                hint="in the order of the list of blocks, and no more than `length` of them",
+            )
+
+
+@check("paged", points=2)
+def forks_share_the_blocks_that_hold_their_rows(call, rng):
+    """A child has the blocks of its first rows, partly needed ones included, each with one user more."""
+    for block_size in (1, integer(rng, 2, 6)):
+        blocks = torch.randperm(10, generator=rng)[:4].tolist()
+        for num_rows in sorted({0, 1, block_size, block_size + 1, 4 * block_size - 1, 4 * block_size}):
+            counts = [integer(rng, 1, 3) if b in blocks else 0 for b in range(10)]
+            child, new_counts = fields(call("fork", list(blocks), num_rows, list(counts), block_size), 2, "fork")
+            shared = blocks[: -(-num_rows // block_size)]
+            expect_equal(
+                list(child),
+                shared,
+                f"the child's blocks for {num_rows} rows in blocks of {block_size}",
+                hint="a block of which one row is needed is shared, one of which none is needed is not",
+            )
+            want = [counts[b] + (b in shared) for b in range(10)]
+            expect_equal(list(new_counts), want, "the users of each block", hint="one more for each shared block")
+
+
+@check("paged", points=2)
+def release_frees_what_nobody_uses(call, rng):
+    """Blocks with users left stay; the others are appended to the free list in order."""
+    for _ in range(6):
+        order = torch.randperm(10, generator=rng).tolist()
+        blocks, free = order[:5], order[5:]
+        counts = [integer(rng, 1, 2) if b in blocks else 0 for b in range(10)]
+        got_counts, got_free = fields(call("release", list(blocks), list(counts), list(free)), 2, "release")
+        want = [counts[b] - (b in blocks) for b in range(10)]
+        expect_equal(list(got_counts), want, "the users of each block", hint="one less for each block of the sequence")
+        expect_equal(
+            list(got_free),
+            free + [b for b in blocks if want[b] == 0],
+            "the free blocks",
+            hint="a block is free only when its last user has gone",
+        )
+
+
+# ---------------------------------------------------------------- who is in the next pass
+
+
+def expected_plan(running, waiting, max_running, budget):
+    """The plan by its three rules, written out token by token."""
+    counts = {name: 1 for name, pending in running if pending == 1}
+    admitted = waiting[: max(max_running - len(running), 0)]
+    for name, pending in [one for one in running if one[1] > 1] + admitted:
+        for _ in range(pending):
+            if sum(counts.values()) < budget:
+                counts[name] = counts.get(name, 0) + 1
+    return list(counts.items())
+
+
+def call_plan(call, running, waiting, max_running, budget):
+    got = call("plan_pass", list(running), list(waiting), max_running, budget)
+    if not isinstance(got, list) or not all(isinstance(one, list | tuple) and len(one) == 2 for one in got):
+        fail("plan_pass must return a list of (name, count)", got=got)
+    return [tuple(one) for one in got]
+
+
+def random_queues(rng, writing=0.5):
+    """Running and waiting requests, the most that may run, and a budget."""
+    max_running = integer(rng, 1, 6)
+    names = iter("abcdefghijklmnop")
+    pending = lambda share: 1 if float(torch.rand((), generator=rng)) < share else integer(rng, 2, 20)  # noqa: E731
+    running = [(next(names), pending(writing)) for _ in range(integer(rng, 0, max_running))]
+    waiting = [(next(names), pending(0.2)) for _ in range(integer(rng, 0, 5))]
+    return running, waiting, max_running, integer(rng, max_running, 24)
+
+
+@check("schedule", points=2)
+def plans_follow_the_three_rules(call, rng):
+    """Random queues: order and counts are those of the rules."""
+    for _ in range(40):
+        case = random_queues(rng)
+        expect_equal(
+            call_plan(call, *case),
+            expected_plan(*case),
+            f"the plan for running {case[0]}, waiting {case[1]}, at most {case[2]}, budget {case[3]}",
+        )
+
+
+@check("schedule", points=1)
+def nobody_who_writes_waits(call, rng):
+    """Behind any number of long prompts, a running request with one pending token gets it."""
+    for _ in range(10):
+        size = integer(rng, 2, 6)
+        running = [(name, 50) for name in "abcdefg"[: size - 1]] + [("z", 1)]
+        got = call_plan(call, running, [], size, size + integer(rng, 0, 8))
+        if ("z", 1) not in got:
+            fail(
+                "a running request with one pending token got nothing: serve those first, whatever their place",
+                plan=got,
+            )
+        expect_equal(got[0], ("z", 1), "the first of the plan")
+
+
+@check("schedule", points=1)
+def the_budget_is_kept_and_used_up(call, rng):
+    """Never more tokens than the budget, and as many as are pending or allowed."""
+    for _ in range(20):
+        running, waiting, most, budget = random_queues(rng, writing=0.2)
+        got = call_plan(call, running, waiting, most, budget)
+        total = sum(count for _, count in got)
+        if total > budget:
+            fail("the pass is over its budget: cut the prompt to what is left", got=total, budget=budget)
+        allowed = sum(pending for _, pending in running + waiting[: most - len(running)])
+        expect_equal(total, min(budget, allowed), "tokens of the pass", hint="what is left of the budget goes on")
+
+
+@check("schedule", points=1)
+def places_are_taken_in_the_order_of_arrival(call, rng):
+    """No more requests than places, the oldest waiting one first, and nobody with 0 tokens."""
+    for _ in range(20):
+        running, waiting, most, budget = random_queues(rng)
+        got = call_plan(call, running, waiting, most, budget)
+        if any(count < 1 for _, count in got):
+            fail("a request is listed with no tokens: leave it out", plan=got)
+        admitted = [name for name, _ in got if name in dict(waiting)]
+        if len(admitted) + len(running) > max(most, len(running)):
+            fail("more requests run than there are places", got=len(admitted) + len(running), want=most)
+        expect_equal(admitted, [name for name, _ in waiting][: len(admitted)], "the admitted requests, in order")
+
+
+@check("schedule", points=2)
+def a_whole_service_ends_as_it_should(call, rng):
+    """Pass after pass until all is written: the passes are those of the rules, and every prompt is read once."""
+    for most, budget in ((2, 4), (3, 16)):
+        pending = {name: integer(rng, 1, 20) for name in "abcde"}
+        left, prompt = {name: integer(rng, 1, 4) for name in pending}, dict(pending)
+        running, waiting, read = [], list(pending), dict.fromkeys(pending, 0)
+        tokens = {name: prompt[name] + left[name] - 1 for name in prompt}
+        for _ in range(200):
+            if not running and not waiting:
+                break
+            queued = [(name, pending[name]) for name in running], [(name, pending[name]) for name in waiting]
+            got = call_plan(call, *queued, most, budget)
+            expect_equal(got, expected_plan(*queued, most, budget), "the plan of a pass in the midst of a service")
+            for name, count in got:
+                if name in waiting:
+                    waiting.remove(name)
+                    running.append(name)
+                read[name] += count
+                pending[name] -= count
+                if pending[name] == 0:
+                    pending[name], left[name] = 1, left[name] - 1
+                if left[name] == 0:
+                    running.remove(name)
+        expect_equal(read, tokens, "tokens read for each request, all passes together")
+
+
+# ---------------------------------------------------------------- eight bits a number
+
+
+def quantized(call, x):
+    got = call("quantize_rows", x)
+    if not isinstance(got, tuple) or len(got) != 2:
+        fail("quantize_rows must return (codes, scales)", got=type(got).__name__)
+    codes = expect_tensor(got[0], "codes", shape=tuple(x.shape), dtype=torch.int8)
+    return codes, expect_tensor(got[1], "scales", shape=tuple(x.shape[:-1]), dtype="float")
+
+
+@check("quantize", points=1)
+def each_row_has_its_own_scale(call, rng):
+    """Rows of very different size, in tensors of two to four dimensions."""
+    for shape in ((5, 8), (3, 4, 16), (2, 3, 2, 8)):
+        x = torch.randn(shape, generator=rng) * torch.logspace(-3, 3, shape[0]).view(-1, *(1,) * (len(shape) - 1))
+        _, scales = quantized(call, x)
+        expect_close(
+            scales,
+            x.double().abs().amax(-1) / 127,
+            f"the scales of {shape}",
+            atol=0,
+            rtol=1e-4,
+            hint="max |x| of the row over 127; one scale for all lets the largest row swallow the others",
+        )
+
+
+@check("quantize", points=1)
+def codes_are_rounded_to_the_nearest(call, rng):
+    """Codes against rounding in float64, ties apart; the ends of the range are reached."""
+    x = torch.randn(20, 32, generator=rng)
+    codes, _ = quantized(call, x)
+    exact = x.double() / (x.double().abs().amax(-1, keepdim=True) / 127)
+    clear = (exact - exact.floor() - 0.5).abs() > 1e-3
+    wrong = (codes.double() != exact.round()) & clear
+    if bool((codes.double() == exact.trunc())[clear].all()):
+        fail("the numbers were cut off towards zero: round to the nearest")
+    if bool(wrong.any()):
+        fail("codes differ from the nearest whole number", got=codes[wrong][:4], want=exact[wrong][:4])
+    expect_equal(int(codes.abs().max()), 127, "the largest absolute code")
+    if int(codes.min()) < -127:
+        fail("-128 has no counterpart above: codes go from -127 to 127", got=int(codes.min()))
+
+
+@check("quantize", points=1)
+def the_error_is_at_most_half_a_step(call, rng):
+    """There and back, no number moves by more than half a scale."""
+    for size in (1e-4, 1.0, 1e4):
+        x = size * torch.randn(30, 16, generator=rng)
+        codes, scales = quantized(call, x)
+        back = expect_tensor(call("dequantize_rows", codes, scales), "the values", shape=(30, 16), dtype=torch.float32)
+        off = ((back - x).abs().double() / (x.double().abs().amax(-1, keepdim=True) / 254)).max()
+        if not off <= 1.001:
+            fail("a number moved by more than half a step", steps=float(off) / 2)
+
+
+@check("quantize", points=1)
+def zeros_and_outliers_are_safe(call, rng):
+    """A row of zeros stays zeros; a row with one outlier keeps it exactly."""
+    x = torch.randn(4, 8, generator=rng)
+    x[1] = 0.0
+    x[2, 3] = -1000.0
+    codes, scales = quantized(call, x)
+    back = call("dequantize_rows", codes, scales)
+    expect_close(scales[1], 0.0, "the scale of a row of zeros", atol=0)
+    expect_close(back[1], torch.zeros(8), "a row of zeros", hint="0/0 is NaN")
+    expect_close(back[2, 3], -1000.0, "an outlier", rtol=1e-5)
+    expect_equal(int(codes[2, 3]), -127, "the code of a negative largest value", hint="keep the sign")
+
+
+@check("quantize", points=2)
+def values_are_codes_times_scales(call, rng):
+    """Dequantization alone, on codes and scales of our own, up to the largest codes."""
+    codes = torch.randint(-127, 128, (6, 5, 8), generator=rng).to(torch.int8)
+    scales = torch.rand(6, 5, generator=rng) * 10
+    got = expect_tensor(call("dequantize_rows", codes, scales), "the values", shape=(6, 5, 8), dtype=torch.float32)
+    expect_close(
+        got,
+        codes.double() * scales.double()[..., None],
+        "codes times scales",
+        rtol=1e-5,
+        hint="the scale belongs to the row; int8 arithmetic wraps around, so turn to float first",
+    )
+
+
+# ---------------------------------------------------------------- memory-bound or compute-bound
+
+
+def random_shape(rng):
+    group = integer(rng, 2, 4)
+    return {
+        "num_weights": integer(rng, 10_000, 90_000),
+        "num_layers": integer(rng, 2, 9),
+        "num_heads": 2 * group,
+        "num_kv_heads": 2,
+        "head_dim": 8 * integer(rng, 1, 8),
+        "bytes_per_element": (1, 2, 4)[integer(rng, 0, 2)],
+    }
+
+
+def cache_bytes(shape, num_tokens, batch_size):
+    row = shape["num_kv_heads"] * shape["head_dim"] * shape["bytes_per_element"]
+    return sum(row * num_tokens * batch_size for _ in range(shape["num_layers"]) for part in ("keys", "values"))
+
+
+def work(shape, batch_size, context):
+    per_row = sum(2 * shape["head_dim"] for _ in range(shape["num_heads"]) for part in ("score", "weighted sum"))
+    flops = batch_size * (2 * shape["num_weights"] + shape["num_layers"] * context * per_row)
+    return flops, shape["num_weights"] * shape["bytes_per_element"] + cache_bytes(shape, context, batch_size)
+
+
+@check("roofline", points=1)
+def cache_bytes_count_keys_and_values_of_every_layer(call, rng):
+    """Random shapes, with fewer key-value heads than query heads."""
+    for _ in range(8):
+        shape, tokens, batch = random_shape(rng), integer(rng, 1, 500), integer(rng, 1, 20)
+        expect_close(
+            call("kv_cache_bytes", shape, tokens, batch),
+            cache_bytes(shape, tokens, batch),
+            f"bytes of {tokens} tokens of {batch} sequences of {shape}",
+            hint="2 x layers x key-value heads x head_dim x bytes, for each token of each sequence",
+        )
+
+
+@check("roofline", points=2)
+def work_counts_weights_once_and_caches_for_each(call, rng):
+    """FLOPs and bytes of a pass for random shapes, batches and contexts."""
+    for _ in range(8):
+        shape, batch, context = random_shape(rng), integer(rng, 1, 64), integer(rng, 1, 3000)
+        flops, num_bytes = fields(call("decode_work", shape, batch, context), 2, "decode_work")
+        want_flops, want_bytes = work(shape, batch, context)
+        expect_close(
+            flops,
+            want_flops,
+            f"FLOPs of a batch of {batch} at context {context}",
+            rtol=1e-9,
+            hint="query heads attend: H D for the scores and as much for the sum, an addition each as well",
+        )
+        if abs(num_bytes - (batch - 1) * shape["num_weights"] * shape["bytes_per_element"] - want_bytes) < 1 < batch:
+            fail("the weights were counted for each sequence: a batch reads them once")
+        expect_close(num_bytes, want_bytes, f"bytes of a batch of {batch} at context {context}", rtol=1e-9)
+
+
+@check("roofline", points=1)
+def the_roof_is_linear_up_to_the_ridge(call, rng):
+    """Attainable rates left of the ridge, on it and right of it."""
+    for _ in range(6):
+        peak, bandwidth = float(integer(rng, 100, 900)), float(integer(rng, 2, 50))
+        for intensity in (0.1 * peak / bandwidth, peak / bandwidth, 7 * peak / bandwidth):
+            got = call("attainable_flops", 1000 * intensity, 1000.0, peak, bandwidth)
+            expect_close(
+                got,
+                min(peak, bandwidth * intensity),
+                f"the rate at {intensity:.3g} FLOP/byte",
+                rtol=1e-6,
+                hint="intensity is FLOP per byte, and the lower line counts",
+            )
+
+
+@check("roofline", points=2)
+def the_smallest_batch_is_found_where_there_is_one(call, rng):
+    """The least batch that reaches the peak, over ridges and contexts."""
+    for _ in range(12):
+        shape, context = random_shape(rng), integer(rng, 1, 60)
+        bandwidth = 1e6
+        peak = bandwidth * 2 ** integer(rng, -1, 5) * 1.01
+        works = [work(shape, batch, context) for batch in range(1, 81)]
+        enough = [batch for batch, (flops, moved) in enumerate(works, start=1) if flops * bandwidth >= peak * moved]
+        least = enough[0] if enough else 80
+        for most in {80, least, max(least - 1, 1)}:
+            got = call("smallest_compute_bound_batch", shape, context, peak, bandwidth, most)
+            expect_equal(
+                got,
+                least if enough and least <= most else None,
+                f"the least batch up to {most} at ridge {peak / bandwidth:.3g}",
+                hint="max_batch_size itself counts, a batch of 1 too",
+            )
+
+
+@check("roofline", points=1)
+def long_contexts_can_stay_memory_bound(call, rng):
+    """Where the caches' own intensity lies below the ridge, no batch is large enough: None."""
+    shape = random_shape(rng)
+    context = 200 * shape["num_weights"] // (shape["num_layers"] * shape["head_dim"])
+    own = 2 * shape["num_heads"] / shape["num_kv_heads"] / shape["bytes_per_element"]  # FLOP per byte of a cache
+    for ridge in (2 * own, 10 * own):
+        got = call("smallest_compute_bound_batch", shape, context, ridge * 1e9, 1e9, 300)
+        expect_equal(
+            got,
+            None,
+            f"the least batch at context {context} and ridge {ridge:.3g}",
+            hint="larger batches bring more cache to read: the intensity has a limit",
+        )

@@ -1,0 +1,65 @@
+"""What the judge holds: a model whose law depends on three tokens, and definitions written as plain loops."""
+
+import math
+
+import torch
+
+from autograder.engine import expect_tensor, fail
+
+VOCAB_SIZE = 7
+MOST_ROWS = 512
+
+
+class HeldModel:
+    """A cached model in the judge: logits depend on the last three tokens, rows and calls are kept."""
+
+    def __init__(self, rng: torch.Generator):
+        self.logits = torch.randn((VOCAB_SIZE,) * 4, generator=rng)
+        self.rows: list[int] = []
+        self.calls: list[tuple[list[int], int]] = []
+
+    def after(self, context: list[int]) -> torch.Tensor:
+        """(V,) logits of the token after a context of any length."""
+        return self.logits[tuple([0, 0, 0, *context][-3:])]
+
+    def greedy(self, context: list[int], count: int) -> list[int]:
+        """Decoding without a cache: the tokens that any correct decoder must give."""
+        text = list(context)
+        for _ in range(count):
+            text.append(int(self.after(text).argmax()))
+        return text[len(context) :]
+
+    def __call__(self, tokens, position):
+        tokens = expect_tensor(tokens, "the tokens given to the model", shape=(None,), dtype="int").tolist()
+        if isinstance(position, torch.Tensor) and position.ndim == 0:
+            position = position.item()
+        if type(position) is not int or position < 0 or position + len(tokens) > MOST_ROWS:
+            fail(f"the model was called at a position that is no whole number from 0 to {MOST_ROWS - 1}", got=position)
+        if not tokens or not all(0 <= token < VOCAB_SIZE for token in tokens):
+            fail(f"the model was given no tokens, or some outside its vocabulary of {VOCAB_SIZE}", got=tokens[:8])
+        if position == 0:
+            self.rows = []
+        # a row that was skipped counts as token 0, so that the mistake shows in the text
+        self.rows = (self.rows + [0] * MOST_ROWS)[:position] + tokens
+        self.calls.append((tokens, position))
+        return torch.stack([self.after(self.rows[: position + i + 1]) for i in range(len(tokens))])
+
+
+def attention_by_loops(q, k, v, keys, values, position) -> torch.Tensor:
+    """(T, H, D) attention of T new tokens behind `position` cached rows, one query and head at a time, in float64."""
+    length, num_heads, head_dim = q.shape
+    group = num_heads // k.shape[1]
+    out = torch.zeros(length, num_heads, head_dim, dtype=torch.float64)
+    for i in range(length):
+        for head in range(num_heads):
+            shared = head // group
+            seen_keys = torch.cat([keys[:position, shared], k[: i + 1, shared]]).double()
+            seen_values = torch.cat([values[:position, shared], v[: i + 1, shared]]).double()
+            weights = (seen_keys @ q[i, head].double() / math.sqrt(head_dim)).softmax(0)
+            out[i, head] = weights @ seen_values
+    return out
+
+
+def slots_of(blocks: list[int], length: int, block_size: int) -> list[int]:
+    """The slots of a sequence's rows, by listing all slots of its blocks."""
+    return [block * block_size + offset for block in blocks for offset in range(block_size)][:length]

@@ -1,0 +1,20 @@
+"""Writes the new rows one place too far, counting positions from 1.
+
+kills: only_the_blocks_rows_change_and_leftovers_play_no_part
+"""
+
+
+# %% attend
+def cached_attention(q, k, v, keys, values, position):
+    end = position + len(q)
+    keys[position + 1 : end + 1], values[position + 1 : end + 1] = (
+        k[: len(keys) - position - 1],
+        v[: len(keys) - position - 1],
+    )
+    group = q.shape[1] // keys.shape[1]
+    seen_keys = keys[:end].repeat_interleave(group, dim=1)
+    seen_values = values[:end].repeat_interleave(group, dim=1)
+    scores = torch.einsum("thd,shd->hts", q, seen_keys) / q.shape[-1] ** 0.5
+    visible = torch.arange(end) <= position + torch.arange(len(q))[:, None]
+    probs = scores.masked_fill(~visible, float("-inf")).softmax(-1)
+    return torch.einsum("hts,shd->thd", probs, seen_values), keys, values

@@ -1,0 +1,16 @@
+"""Lists requests that get nothing.
+
+kills: places_are_taken_in_the_order_of_arrival
+"""
+
+
+# %% schedule
+def plan_pass(running, waiting, max_running, token_budget):
+    plan = [(name, 1) for name, pending in running if pending == 1]
+    left = token_budget - len(plan)
+    reading = [one for one in running if one[1] > 1]
+    for name, pending in [*reading, *waiting[: max_running - len(running)]]:
+        count = min(pending, left)
+        plan.append((name, count))
+        left -= count
+    return plan

@@ -1,0 +1,17 @@
+"""Reads prompts whole whatever the budget: continuous batching without chunks.
+
+kills: the_budget_is_kept_and_used_up
+"""
+
+
+# %% schedule
+def plan_pass(running, waiting, max_running, token_budget):
+    plan = [(name, 1) for name, pending in running if pending == 1]
+    left = token_budget - len(plan)
+    reading = [one for one in running if one[1] > 1]
+    for name, pending in [*reading, *waiting[: max_running - len(running)]]:
+        count = pending
+        if count:
+            plan.append((name, count))
+        left -= count
+    return plan

@@ -1,0 +1,27 @@
+"""Gives up the bonus: the last of a fully kept block is drawn again.
+
+kills: a_full_acceptance_yields_one_token_more
+"""
+
+
+# %% round
+def speculative_round(target, draft, tokens, draft_length, sampling, generator):
+    n = len(tokens)
+    position = max(n - 2, 0)
+    block, drafted, draft_probs = tokens[position:], [], []
+    for _ in range(draft_length):
+        q = probabilities(draft(block, position)[-1], sampling)
+        position += len(block)
+        block = sample(q, generator)[None]
+        drafted.append(block)
+        draft_probs.append(q)
+    target_probs = probabilities(target(torch.cat([tokens[-1:], *drafted]), n - 1), sampling)
+    if draft_length == 0:
+        return Round(sample(target_probs, generator), 0, tokens[:0])
+
+    draft_tokens, draft_probs = torch.cat(drafted), torch.stack(draft_probs)
+    uniforms = torch.rand(draft_length, generator=generator)
+    num_accepted = accept(target_probs, draft_probs, draft_tokens, uniforms)
+    num_accepted = min(num_accepted, draft_length - 1)
+    following = sample(next_token_probs(target_probs, draft_probs, num_accepted), generator)
+    return Round(torch.cat([draft_tokens[:num_accepted], following[None]]), num_accepted, draft_tokens)

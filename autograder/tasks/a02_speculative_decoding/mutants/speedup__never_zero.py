@@ -1,0 +1,21 @@
+"""Looks at lengths from 1 only.
+
+kills: the_best_length_weighs_tokens_against_cost
+"""
+
+
+# %% speedup
+def token_acceptance_rate(kept):
+    return sum(kept) / len(kept)
+
+
+def expected_tokens(a, draft_length):
+    return float(sum(a**i for i in range(draft_length + 1)))
+
+
+def predicted_speedup(a, draft_length, cost_ratio):
+    return expected_tokens(a, draft_length) / (draft_length * cost_ratio + 1)
+
+
+def best_draft_length(a, cost_ratio, max_draft_length):
+    return max(range(1, max_draft_length + 1), key=lambda length: predicted_speedup(a, length, cost_ratio))

@@ -1,0 +1,17 @@
+"""Multiplies by the scores instead of the probabilities.
+
+kills: the_gradient_of_the_values, the_gradient_of_the_queries, the_gradient_of_the_keys
+"""
+
+
+# %% backward
+def attention_backward(q, k, v, out, lse, dout, causal):
+    scale = q.shape[1] ** -0.5
+    scores = q @ k.T * scale
+    if causal:
+        hidden = torch.arange(len(k)) > torch.arange(len(q))[:, None] + len(k) - len(q)
+        scores = scores.masked_fill(hidden, float("-inf"))
+    p = scores
+    delta = (dout * out).sum(1, keepdim=True)
+    ds = p * (dout @ v.T - delta) * scale
+    return ds @ k, ds.T @ q, p.T @ dout

@@ -1,0 +1,20 @@
+"""Sums plain exponentials.
+
+kills: large_scores_do_not_overflow
+"""
+
+
+# %% online
+def absorb(state, scores, values):
+    highest, total, weighted = state
+    new_highest = torch.zeros_like(highest)
+    base = torch.where(new_highest == float("-inf"), 0.0, new_highest)
+    shrink = torch.ones_like(highest)
+    p = torch.exp(scores - base[:, None])
+    return new_highest, total * shrink + p.sum(1), weighted * shrink[:, None] + p @ values
+
+
+def finish(state):
+    highest, total, weighted = state
+    divisor = torch.where(total == 0, 1.0, total)
+    return weighted / divisor[:, None], highest + torch.log(divisor)

@@ -1,0 +1,178 @@
+"""The untrusted side: runs the setup, what is injected and the student's cell, and serves calls of the functions.
+
+Until the cell runs this process is ours; it gives up what the student may not have and tries to escape. From then on
+nothing that it says is believed.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from autograder.execution import Problem, find, invoke, resolve, run_cell, seed_everything
+from autograder.probe import escapes
+from autograder.protocol import Channel, Closed, map_shared_memory
+from autograder.values import pack, unpack
+
+SLACK_BYTES = 2**30  # address space beside memory in use: thread stacks, fragments of the allocator
+SET_PARENT_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
+SECCOMP_SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp(2)
+
+
+class Worker:
+    """Serves one judge until it is killed or its channel closes."""
+
+    def __init__(self, channel: Channel, memory: int) -> None:
+        self._channel = channel
+        self._inbox, self._outbox = map_shared_memory(memory)
+        self._setup: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
+        self._namespace = types.ModuleType("student")
+        sys.modules["student"] = self._namespace  # where the classes of a cell say they live
+        self._cell = ""
+        self._id = ""
+
+    def serve(self) -> None:
+        """Answer requests, one after the other."""
+        handlers = {"prepare": lock_in, "probe": self._probe, "load": self._load, "empty": lambda _: {"op": "ready"}}
+        handlers |= {"cell": self._run, "call": self._call}
+        while True:
+            request = self._channel.receive()
+            self._id = request["id"]
+            try:
+                reply = handlers[request["op"]](request)
+            except Problem as problem:
+                reply = self._error(problem)
+            try:
+                self._channel.send({"id": self._id, **reply})
+            except ValueError as error:
+                self._channel.send({"id": self._id, **self._error(Problem("result", "", str(error)))})
+
+    @staticmethod
+    def _error(problem: Problem) -> dict[str, Any]:
+        text = {name: _sendable(getattr(problem, name)) for name in ("kind", "type", "message")}
+        return {"op": "error", **text, "line": problem.line}
+
+    @staticmethod
+    def _probe(request: dict[str, Any]) -> dict[str, Any]:
+        found = escapes(request["paths"], request["masks"], request["environment"])
+        return {"op": "result", "value": found}
+
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The task's own part: the setup and what is injected."""
+        namespace = self._namespace.__dict__
+        run_cell(request["setup"], "setup", namespace)
+        self._setup = dict(namespace)
+        namespace.update({name: resolve(target, self._setup) for name, target in request["injects"].items()})
+        return {"op": "ready"}
+
+    def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The student's cell: from here on this process is not ours."""
+        self._cell = request["name"]
+        seed_everything(request["seed"])
+        run_cell(request["source"], self._cell, self._namespace.__dict__)
+        return {"op": "ready"}
+
+    def _call(self, request: dict[str, Any]) -> dict[str, Any]:
+        function = find(request["name"], self._namespace.__dict__)
+        try:
+            inputs = unpack({"tuple": [request["args"], request["kwargs"]]}, self._inbox, self._build)
+        except Exception as error:
+            raise Problem("raised", type(error).__name__, f"{error} (while its inputs were made)") from error
+        seed_everything(request["seed"])
+        result = invoke(function, tuple(inputs[0]), inputs[1], request["repeat"], request["part"], f"<{self._cell}>")
+        self._outbox.clear()
+        try:
+            return {"op": "result", "value": pack(result, self._outbox)}
+        except Exception as error:
+            raise Problem("result", type(error).__name__, str(error)) from None
+
+    def _build(self, kind: str, body: Any) -> Any:
+        """What a special node of a request stands for."""
+        if kind == "seed":
+            return torch.Generator().manual_seed(body)
+        if kind == "callback":
+            return self._callback(body)
+        assert kind == "remote", kind
+        target, keep, *rest = body
+        key = json.dumps(body)
+        if keep and key in self._kept:
+            return self._kept[key]
+        args, kwargs = unpack({"tuple": rest}, self._inbox, self._build)
+        built = resolve(target, self._setup)(*args, **kwargs)
+        if keep:
+            self._kept[key] = built
+        return built
+
+    def _callback(self, index: int) -> Callable[..., Any]:
+        """A function whose calls are answered by the judge."""
+
+        def call_back(*args: Any) -> Any:
+            self._outbox.clear()
+            tree = pack(list(args), self._outbox)
+            self._channel.send({"op": "callback", "id": self._id, "index": index, "args": tree})
+            answer = self._channel.receive()
+            if answer["op"] == "raise":
+                raise RuntimeError(answer["message"])
+            return unpack(answer["value"], self._inbox)
+
+        return call_back
+
+
+def _sendable(text: str) -> str:
+    return text.encode(errors="replace").decode()
+
+
+def lock_in(request: dict[str, Any]) -> dict[str, Any]:
+    """Give up root, memory, files, threads and system calls for good."""
+    limits = request["limits"]
+    if limits["nobody"] is not None:
+        os.setgroups([])
+        os.setresgid(*[limits["nobody"]] * 3)
+        os.setresuid(*[limits["nobody"]] * 3)
+    torch.set_num_threads(limits["threads"])
+    with open("/proc/self/statm") as handle:
+        mapped = int(handle.read().split()[0]) * resource.getpagesize()
+    for kind, value in (
+        (resource.RLIMIT_AS, mapped + limits["memory_bytes"] + SLACK_BYTES),
+        (resource.RLIMIT_DATA, limits["memory_bytes"] + SLACK_BYTES),
+        (resource.RLIMIT_FSIZE, limits["file_bytes"]),
+        (resource.RLIMIT_NOFILE, limits["open_files"]),
+        (resource.RLIMIT_NPROC, limits["processes"]),
+        (resource.RLIMIT_CPU, limits["cpu_s"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+    _filter_system_calls(limits["filter"]["syscall"], bytes.fromhex(limits["filter"]["program"]))
+    return {"op": "ready"}
+
+
+def _filter_system_calls(seccomp: int, program: bytes) -> None:
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0) or libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0):
+        raise Problem("result", "OSError", f"prctl: {os.strerror(ctypes.get_errno())}")
+    code = Program(len(program) // 8, program)
+    if libc.syscall(seccomp, SECCOMP_SET_MODE_FILTER, ALL_THREADS, ctypes.byref(code)):
+        raise Problem("result", "OSError", f"seccomp: {os.strerror(ctypes.get_errno())}")
+
+
+def main() -> None:
+    """Serve the judge on the socket and memory whose descriptors the command line names."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    memory = int(sys.argv[2])
+    worker = Worker(channel, memory)
+    os.close(memory)
+    with contextlib.suppress(Closed):
+        worker.serve()

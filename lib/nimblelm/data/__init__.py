@@ -1,0 +1,1 @@
+"""Corpora, tokenizers and small trained checkpoints that need no download."""

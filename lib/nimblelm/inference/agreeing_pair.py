@@ -1,0 +1,37 @@
+"""A random target and a draft that mostly agrees with it: for timing decoders where no trained weights are needed."""
+
+from dataclasses import replace
+
+import torch
+
+from nimblelm.inference.pair import Pair
+from nimblelm.nn.transformer import Transformer, TransformerConfig
+
+
+def agreeing_pair(num_layers: int = 12, disagreement: float = 0.01, seed: int = 0) -> Pair:
+    """A target whose first layer is the draft, and whose further layers change little.
+
+    The further layers cost what layers cost, and their contribution to the residual stream is scaled down, so that the
+    draft's most probable token is the target's about nine times in ten. The time of a decoder depends on the shapes and
+    on the acceptance rate, not on what the text means.
+
+    Args:
+        num_layers: depth of the target.
+        disagreement: scale of what the further layers add; larger is a worse draft.
+        seed: of the weights.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    deep = TransformerConfig(1024, d_model=512, num_layers=num_layers, num_heads=8, num_kv_heads=2, d_ff=1408)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        target = Transformer(deep).eval().requires_grad_(False)
+    draft = Transformer(replace(deep, num_layers=1)).eval().requires_grad_(False)
+    for name, weight in target.named_parameters():
+        if weight.ndim == 2:
+            weight.mul_(2)  # a sharper law than that of fresh weights
+        adds = name.endswith(("out_proj.weight", "down_proj.weight"))
+        if adds and not name.startswith("blocks.0."):
+            weight.mul_(disagreement)
+    draft.load_state_dict({name: weight for name, weight in target.state_dict().items() if name in draft.state_dict()})
+    return Pair(target, draft)

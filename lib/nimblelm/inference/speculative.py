@@ -1,0 +1,68 @@
+"""Speculative decoding: rounds of drafting and checking until the text is long enough or ends."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from nimblelm.inference.acceptance_stats import Round
+from nimblelm.inference.autoregressive import check_request
+from nimblelm.inference.rounds import speculative_round
+from nimblelm.inference.sampling import GREEDY, Sampling
+
+
+class SpeculativeOutput(NamedTuple):
+    """Generated tokens and the rounds that made them.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+
+    tokens: Int[Tensor, "N"]
+    rounds: list[Round]
+
+
+@torch.inference_mode()
+def speculative_generate(
+    target: Callable[[Tensor, int], Tensor],
+    draft: Callable[[Tensor, int], Tensor],
+    prompt: Int[Tensor, "P"],
+    max_new_tokens: int,
+    draft_length: int,
+    sampling: Sampling = GREEDY,
+    generator: torch.Generator | None = None,
+    eos_token: int | None = None,
+) -> SpeculativeOutput:
+    """Continue a prompt with the law of the target alone, in fewer of its passes.
+
+    Greedy decoding gives the tokens of `autoregressive.generate`; sampling draws from the same law.
+
+    Args:
+        target, draft, sampling, generator: as in `speculative_round`.
+        prompt: at least one token.
+        max_new_tokens: the most to generate; both caches must hold all but the last of prompt and new tokens.
+        draft_length: tokens that a round proposes; the last rounds propose no more than can still be used.
+        eos_token: generation ends after this token, in the middle of a block as well.
+
+    Raises:
+        ValueError: an empty prompt, fewer than one token asked for, a negative draft length.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    check_request(prompt, max_new_tokens)
+    if draft_length < 0:
+        raise ValueError(f"draft_length {draft_length} is below 0")
+    if len(prompt) > 1:
+        target(prompt[:-1], 0)
+        draft(prompt[:-1], 0)
+    tokens, rounds, limit = prompt, [], len(prompt) + max_new_tokens
+    while len(tokens) < limit:
+        length = min(draft_length, limit - len(tokens) - 1)
+        rounds.append(speculative_round(target, draft, tokens, length, sampling, generator))
+        new = rounds[-1].tokens
+        ends = [] if eos_token is None else (new == eos_token).nonzero()
+        tokens = torch.cat([tokens, new[: ends[0] + 1] if len(ends) else new])
+        if len(ends):
+            break
+    return SpeculativeOutput(tokens[len(prompt) :], rounds)

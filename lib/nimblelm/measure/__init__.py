@@ -1,0 +1,1 @@
+"""Timing, roofline, memory and energy: imports nothing of ours."""

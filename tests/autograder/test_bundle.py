@@ -1,0 +1,192 @@
+"""A bundle is the student's source by grade_id, whatever else the file holds."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autograder.bundle import (
+    MAX_CELL_CHARS,
+    MAX_NOTEBOOK_BYTES,
+    Bundle,
+    ReleasedNotebook,
+    bundle_of,
+    cells_of,
+    course_secret,
+    read_bundle,
+    run_key,
+)
+from autograder.course import CannotGrade
+from tests.autograder.toy import TOY, Toy
+
+RIGHT = "def add(a, b):\n    return a + b"
+
+
+def cell(grade_id: object, source: object, **fields: object) -> dict:
+    return {
+        "cell_type": "code",
+        "metadata": {"nbgrader": {"grade_id": grade_id, "solution": True}},
+        "source": source,
+        **fields,
+    }
+
+
+def released() -> ReleasedNotebook:
+    """Two exercises, `add` and `double`, and the graded cell `add_test`."""
+    return ReleasedNotebook({"cells": []}, {"add": "# stub", "double": "# stub"}, {"add_test": "check(add)"})
+
+
+def bundle(*cells: object) -> Bundle:
+    return bundle_of(cells_of({"cells": list(cells)}), TOY, released())
+
+
+def test_takes_each_exercise_by_grade_id(toy: Toy) -> None:
+    path = toy.submit("ann", toy.notebook(add=RIGHT))
+    found = read_bundle(path, TOY, toy.released())
+    assert found.readable
+    assert found.notes == ()
+    assert found.cells["add"] == RIGHT
+    assert found.cells["double"] == toy.released().stubs["double"]
+
+
+def test_last_cell_with_a_grade_id_wins_and_the_student_is_told() -> None:
+    found = bundle(cell("add", "first"), cell("double", "d"), cell("add", "second"), cell("add_test", "check(add)"))
+    assert found.cells["add"] == "second"
+    assert any("2 cells are marked 'add'" in note for note in found.notes)
+
+
+def test_deleted_and_edited_test_cells_are_noted_and_change_nothing() -> None:
+    whole = bundle(cell("add", "a"), cell("double", "d"), cell("add_test", "check(add)"))
+    deleted = bundle(cell("add", "a"), cell("double", "d"))
+    edited = bundle(cell("add", "a"), cell("double", "d"), cell("add_test", "pass"))
+    assert whole.notes == ()
+    assert "was deleted" in deleted.notes[0]
+    assert "was edited" in edited.notes[0]
+    assert whole.sha256 == deleted.sha256 == edited.sha256
+
+
+def test_missing_solution_cell_is_none_and_noted() -> None:
+    found = bundle(cell("add", "a"), cell("add_test", "check(add)"))
+    assert found.cells["double"] is None
+    assert "'double' is missing" in found.notes[0]
+
+
+def test_unknown_grade_id_is_left_out_and_noted() -> None:
+    found = bundle(cell("add", "a"), cell("double", "d"), cell("add_test", "check(add)"), cell("bonus", "x"))
+    assert set(found.cells) == {"add", "double"}
+    assert "'bonus'" in found.notes[0]
+
+
+def test_helper_in_an_own_cell_is_named() -> None:
+    own = {"cell_type": "code", "metadata": {}, "source": "def helper(x):\n    return x"}
+    found = bundle(
+        cell("add", "def add(a, b):\n    return helper(a)"), cell("double", "d"), cell("add_test", "check(add)"), own
+    )
+    assert len(found.notes) == 1
+    assert "move 'helper' into it" in found.notes[0]
+
+
+def test_outputs_and_metadata_are_no_part_of_the_bundle() -> None:
+    plain = bundle(cell("add", "a"))
+    decorated = bundle(cell("add", "a", outputs=[{"output_type": "execute_result", "data": {"text/plain": "99"}}]))
+    assert plain.sha256 == decorated.sha256
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{not json", "not valid JSON"),
+        (b"\xff\xfe\x00", "not valid JSON"),
+        (b"[" * 200_000, "not valid JSON"),
+        (b"[]", "no list of cells"),
+        (b'{"worksheets": []}', "no list of cells"),
+        (b'{"cells": 3}', "no list of cells"),
+        (b" " * (MAX_NOTEBOOK_BYTES + 1), "larger than 20 MB"),
+    ],
+)
+def test_what_is_no_notebook_is_unreadable_and_says_why(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(content)
+    found = read_bundle(path, TOY, released())
+    assert not found.readable
+    assert said in found.notes[0]
+    assert set(found.cells.values()) == {None}
+
+
+def test_missing_file_folder_and_pipe_are_unreadable(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    (tmp_path / "folder.ipynb").mkdir()
+    for name in ("missing", "pipe", "folder"):
+        assert not read_bundle(tmp_path / f"{name}.ipynb", TOY, released()).readable
+
+
+def test_lone_surrogates_and_huge_cells_cannot_pass() -> None:
+    found = bundle(cell("add", "x = '\ud800'"), cell("double", "x" * (MAX_CELL_CHARS + 1)))
+    source = found.cells["add"]
+    assert source is not None
+    assert source.encode() == b"x = '?'"
+    assert found.cells["double"] is None
+    assert any("longer than" in note for note in found.notes)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text() | st.sampled_from(["add", "add_test", "code"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["cells", "metadata", "nbgrader", "grade_id", "solution", "source", "cell_type", "x"]),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.fixed_dictionaries({"cells": st.lists(json_values)}) | json_values)
+def test_no_document_whatever_raises(tmp_path: Path, document: object) -> None:
+    path = tmp_path / "x.ipynb"
+    path.write_text(json.dumps(document))
+    found = read_bundle(path, TOY, released())
+    assert set(found.cells) == {"add", "double"}
+    assert all(value is None or isinstance(value, str) for value in found.cells.values())
+    assert len(found.sha256) == 64
+
+
+def test_equal_sources_give_equal_names_and_others_do_not() -> None:
+    assert Bundle("a", {"x": "1"}).sha256 == Bundle("a", {"x": "1"}, ("a note",)).sha256
+    names = {Bundle(a, {"x": x}).sha256 for a in ("a", "b") for x in ("1", "2", None)}
+    assert len(names) == 6
+
+
+def test_secret_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".course_secret"
+    secret = course_secret(path)
+    assert len(secret) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert course_secret(path) == secret
+    assert [entry.name for entry in tmp_path.iterdir()] == [".course_secret"]
+
+
+def test_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / ".course_secret"
+    course_secret(path)
+    path.chmod(0o644)
+    with pytest.raises(CannotGrade, match="chmod 600"):
+        course_secret(path)
+
+
+def test_run_key_depends_on_secret_assignment_and_sources() -> None:
+    keys = {
+        run_key(secret, Bundle(assignment, {"x": source}))
+        for secret in (b"1" * 32, b"2" * 32)
+        for assignment in ("a", "b")
+        for source in ("1", "2")
+    }
+    assert len(keys) == 8
+    assert run_key(b"1" * 32, Bundle("a", {"x": "1"})) in keys

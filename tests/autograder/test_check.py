@@ -1,0 +1,83 @@
+"""The visible checks in a notebook: they say what is wrong, stop nothing and show nothing hidden."""
+
+import pytest
+
+from autograder import check as module
+from autograder.check import Checker
+from tests.autograder.toy import TOY, Toy
+
+
+@pytest.fixture
+def check(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Checker:
+    monkeypatch.setattr(module, "__file__", str(toy.course.package / "check.py"))
+    return Checker(TOY)
+
+
+def test_right_answer_passes_and_says_so(check: Checker, capsys: pytest.CaptureFixture[str]) -> None:
+    report = check("add", lambda a, b: a + b)
+    assert report.passed
+    assert capsys.readouterr().out == (
+        "✓ One and two make three.\nAddition: 1 of 1 visible checks passed. The hidden ones run when it is graded.\n"
+    )
+    assert (
+        repr(report)
+        in "✓ One and two make three.\nAddition: 1 of 1 visible checks passed. The hidden ones run when it is graded."
+    )
+
+
+def test_wrong_answer_says_what_was_misunderstood(check: Checker, capsys: pytest.CaptureFixture[str]) -> None:
+    report = check("add", lambda a, b: a - b)
+    assert not report.passed
+    out = capsys.readouterr().out
+    assert "✗ One and two make three.\n    add gives something else for 1 and 2 (got=-1, want=3)" in out
+    assert "0 of 1" in out
+
+
+def _stub(a: int) -> int:
+    raise NotImplementedError
+
+
+def _unequal(a: int) -> float:
+    return float("nan")
+
+
+def _exits(a: int) -> int:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize("answer", [_stub, _unequal, _exits, None, 3, lambda: 8, lambda a: object()])
+def test_no_answer_whatever_stops_the_notebook(check: Checker, answer: object) -> None:
+    assert not check("double", answer).passed
+
+
+def test_hidden_checks_are_not_run_here(check: Checker, toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
+    (toy.course.tasks(TOY) / "checks.py").write_text("raise SystemExit('a student must not need this')")
+    Checker(TOY).hidden("add")
+    assert "where the autograder grades" in capsys.readouterr().out
+
+
+def test_unknown_names_are_told_with_the_known(check: Checker) -> None:
+    with pytest.raises(ValueError, match=r"no assignment 'a91' here; known: a90_toy"):
+        Checker("a91")
+    with pytest.raises(ValueError, match=r"no exercise 'divide'; known: add, double"):
+        check("divide", min)
+    with pytest.raises(ValueError, match=r"needs add; got 2 functions"):
+        check("add", min, max)
+
+
+def test_a_notebook_shows_the_report_once(check: Checker) -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    report = check("add", lambda a, b: a + b)
+    assert DisplayFormatter().format(report) == ({}, {})
+
+
+def test_a_loop_without_end_is_stopped_and_named(check: Checker, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.2)
+
+    def add(a, b):
+        while True:
+            pass
+
+    assert not check("add", add).passed
+    assert "Still running after 0.2 s and stopped" in capsys.readouterr().out

@@ -1,0 +1,223 @@
+"""The judge: right and wrong answers, every attack contained, and a result file that is whole or not there."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import judge, sandbox
+from autograder.judge import BadJob, Job, Judge
+from autograder.sources import modules_behind
+from autograder.workspace import PACKAGE
+from tests.autograder.toy_judge import ASSIGNMENT, RIGHT, TOY, job, judged, messages, statuses
+
+pytestmark = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
+DOUBLE = ("doubles_three", "doubles_any_number", "doubles_a_tensor")
+
+
+def double(body: str, **changes):
+    """The judged exercise `double` whose cell is given."""
+    return judged({"double": body}, **changes)["double"]
+
+
+def double_once(expression: str, before: str = ""):
+    """The exercise with a right answer whose last check, on a tensor, gets something else."""
+    return double(f"{before}\ndef double(x):\n    return {expression} if isinstance(x, torch.Tensor) else 2 * x\n")
+
+
+def test_right_answers_get_all_points():
+    cells = {**RIGHT, "double": "print('SCORE 100')\n" + RIGHT["double"]}
+    cells["draw"] += "\ntold = double(4)\ndef ask(model, x):\n    assert told == 8\n    return model(x)\n"  # injected
+    exercises = judged(cells)
+    assert {name: (one["score"], one["max"]) for name, one in exercises.items()} == {
+        "double": (3, 3),
+        "draw": (4, 4),
+        "mix": (1, 1),  # without its speed check
+    }
+    assert set(statuses(exercises["double"]).values()) == {"passed"}
+    assert statuses(exercises["mix"])["mixes_fast"] == "not_graded"
+    assert "SCORE 100" in exercises["double"]["log"]
+
+
+def test_a_wrong_answer_loses_the_points_it_should_and_no_others():
+    exercise = double_once("2 * x + 1e-3")
+    assert statuses(exercise) == dict(zip(DOUBLE, ("passed", "passed", "failed"), strict=True))
+    assert (exercise["score"], exercise["max"]) == (1, 3)
+    assert "off by up to 0.001" in messages(exercise)["doubles_a_tensor"]
+
+
+def test_a_wrong_law_and_a_wrong_use_of_the_model_are_seen():
+    cell = "def draw(p, g):\n    return int(torch.multinomial(torch.ones(3), 1, generator=g))\n"
+    exercise = judged({"draw": cell + "def ask(m, x):\n    return m('x' if isinstance(x, torch.Tensor) else x)\n"})[
+        "draw"
+    ]
+    assert "does not follow the right law" in messages(exercise)["draws_follow_the_law"]
+    assert messages(exercise)["asks_the_model_once"] == "the model was given something else than a tensor"
+    assert exercise["score"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (None, "There is no cell `double`"),
+        (
+            "from toylib.doubling import double\n",
+            "cannot be used in this exercise: it does, or may do, what",
+        ),
+        ("import os\nos._exit(0)\n", "It ended the program (exit code 0) instead of returning"),
+    ],
+)
+def test_what_goes_wrong_in_a_cell_is_said_plainly(cell, said):
+    exercise = double(cell)
+    assert exercise["status"] == "graded"
+    assert (exercise["score"], exercise["max"]) == (0, 3)
+    assert said in messages(exercise)["doubles_any_number"]
+
+
+def test_the_rest_of_an_exercise_runs_in_a_fresh_worker():
+    cell = "import os\ndef double(x):\n    return os._exit(7) if isinstance(x, int) and x > 3 else 2 * x\n"
+    exercise = double(cell)
+    assert statuses(exercise) == dict(zip(DOUBLE, ("passed", "failed", "passed"), strict=True))
+
+
+def test_an_endless_cell_costs_one_deadline_only():
+    exercise = double("while True:\n    pass\n", limits={"check_s": 2, "speed": False})
+    assert set(messages(exercise).values()) == {
+        "The cell did not finish within the limit of 2 s for this check; is there an endless loop?"
+    }
+
+
+def test_visible_checks_alone_carry_no_points():
+    exercise = double(None, hidden=False)
+    assert statuses(exercise) == {"doubles_three": "failed"}
+    assert (exercise["score"], exercise["max"]) == (0, 0)
+
+
+def test_the_same_run_key_gives_the_same_result():
+    cell = (
+        "def double(x):\n    raise ValueError(f'{x.tolist() if isinstance(x, torch.Tensor) else x} {torch.rand(())}')\n"
+    )
+    first = double(cell)
+    assert first == double(cell)
+    assert "raised ValueError: [0." in messages(first)["doubles_a_tensor"]
+
+
+def test_a_bug_in_a_check_of_ours_takes_no_points(monkeypatch):
+    monkeypatch.setattr(judge, "run_check", lambda *_: 1 / 0)
+    exercise = double(RIGHT["double"])
+    assert (exercise["status"], exercise["score"], exercise["max"]) == ("not_graded", 0, 0)
+    assert "ZeroDivisionError" in exercise["log"]
+    assert set(statuses(exercise).values()) == {"not_graded"}
+
+
+def test_a_setup_that_does_not_run_is_our_fault():
+    judging = Judge(job({"double": RIGHT["double"]}))
+    judging.task = judge.replace(judging.task, setup="import nothing_of_that_name")
+    exercise = judging.run()["exercises"]["double"]
+    assert exercise["status"] == "not_graded"
+    assert "nothing_of_that_name" in exercise["log"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exercises": ["other"]},
+        {"cells": {"other": "x"}},
+        {"limits": {"speling": 1}},
+        {"assignment": "a99"},
+        {"run_key": "no"},
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused(changes):
+    sound = vars(job({"double": ""}))
+    with pytest.raises(BadJob):
+        Judge(Job(**{**sound, **changes}))
+
+
+def run_judge(tmp_path, content, *options, **environment):
+    (tmp_path / "job.json").write_text(json.dumps(content))
+    command = [
+        sys.executable,
+        "-m",
+        "autograder.judge",
+        str(tmp_path / "job.json"),
+        str(tmp_path / "result.json"),
+        *options,
+    ]
+    path = {"PYTHONPATH": f"{PACKAGE.parent}:{TOY / 'lib'}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env={**path, **environment}, cwd=tmp_path)
+
+
+def test_the_command_leaves_a_whole_result_and_tells_its_progress(tmp_path):
+    content = vars(job({"double": RIGHT["double"]}, audit=str(tmp_path / "audit.jsonl")))
+    done = run_judge(tmp_path, content)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["key"] == "key"
+    assert result["sandbox"] == "bubblewrap"
+    assert result["exercises"]["double"]["score"] == 3
+    assert 0 < result["round_trip_us"] < 50_000
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [event["event"] for event in events] == ["start", "check", "check", "check", "end"]
+    assert events[3]["done"] == events[3]["of"] == 3
+    audit = json.loads((tmp_path / "audit.jsonl").read_text())
+    assert audit["result"] == result
+    assert audit["limits"]["check_s"] == 20
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_the_command_says_in_one_line_why_it_did_not_grade(tmp_path, capsys, monkeypatch):
+    paths = [str(tmp_path / "job.json"), str(tmp_path / "result.json")]
+    (tmp_path / "job.json").write_text(json.dumps({"assignment": ASSIGNMENT}))
+    assert judge.main(paths) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    (tmp_path / "job.json").write_text(json.dumps(vars(job({"double": RIGHT["double"]}))))
+    monkeypatch.setenv("PATH", "/nowhere")
+    with open(os.devnull, "wb") as progress:
+        assert judge.main([*paths, "--progress", str(progress.fileno())]) == 3
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "apt install bubblewrap" in said
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_a_killed_judge_leaves_no_worker_behind(tmp_path):
+    (tmp_path / "job.json").write_text(json.dumps(vars(job({"double": "while True:\n    pass\n"}))))
+    command = [sys.executable, "-m", "autograder.judge", str(tmp_path / "job.json"), str(tmp_path / "result.json")]
+    path = {"PYTHONPATH": f"{PACKAGE.parent}:{TOY / 'lib'}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    judging = subprocess.Popen(command, env=path, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not (workers := _descendants(judging.pid)[2:]) and time.monotonic() < until:
+        time.sleep(0.1)
+    judging.kill()
+    judging.wait()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert workers
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def _descendants(pid: int) -> list[int]:
+    """Process ids below one: bubblewrap, its process 1, the worker."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            children = [int(child) for child in (thread / "children").read_text().split()]
+            found += [one for child in children for one in (child, *_descendants(child))]
+    return found
+
+
+def test_the_judges_version_covers_all_of_its_code():
+    behind = {path.stem for path in modules_behind("judge", "worker")} - {"__init__"}
+    assert behind == set(judge.SOURCES)
+
+
+def test_the_weaker_mode_is_named_in_the_result(tmp_path):
+    result = Judge(job({"double": RIGHT["double"]}, sandbox=False)).run()
+    assert "weaker" in result["sandbox"]
+    assert result["exercises"]["double"]["score"] == 3

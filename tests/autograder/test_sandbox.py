@@ -1,0 +1,305 @@
+"""The sandbox holds: what code in a worker cannot see, reach or use up, and what the self-test would notice."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder import sandbox, seccomp, workspace
+from autograder.engine import CheckFailed
+from autograder.process import WorkerProcess
+from autograder.sandbox import Limits, NoSandbox
+from autograder.workspace import PACKAGE, Workspace, allowed_packages
+from tests.autograder.toy_judge import TOY, remote
+
+needs_sandbox = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
+PROBES = '''
+import importlib, os, resource, socket, subprocess, sys, threading
+
+
+def outcome(action):
+    try:
+        action()
+    except BaseException as error:
+        return type(error).__name__ + ": " + str(error)
+    return "done"
+
+
+def attempts():
+    return {
+        "fork": outcome(os.fork),
+        "program": outcome(lambda: subprocess.run(["/usr/bin/true"])),
+        "socket": outcome(lambda: socket.socket(socket.AF_INET)),
+        "unix": outcome(lambda: socket.socket(socket.AF_UNIX)),
+        "root": outcome(lambda: os.setuid(0)),
+        "limits": outcome(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (10**6, 10**6))),
+        "memfd": outcome(lambda: os.memfd_create("x")),
+        "disk": outcome(fill_disk),
+        "descriptors": outcome(lambda: [open("/dev/null") for _ in range(10**4)]),
+        "memory": outcome(lambda: bytearray(2 * 10**9)),
+        "tensor": outcome(lambda: torch.zeros(10**9)),
+        "write": outcome(lambda: open("/usr/x", "w")),
+        "threads": outcome(lambda: threading.Thread(target=int).start()),
+    }
+
+
+def fill_disk():
+    for number in range(100):
+        with open(f"/tmp/{number}", "wb") as handle:
+            handle.write(bytes(1 << 20))
+
+
+def imports(names):
+    return {name: outcome(lambda: importlib.import_module(name)) for name in names}
+
+
+def searched(text):
+    """Files under /w that hold a text, and those that are bytecode."""
+    found, compiled = [], []
+    for folder, _, names in os.walk("/w", onerror=None):
+        if folder.startswith("/w/site"):
+            continue
+        compiled += [name for name in names if name.endswith(".pyc")]
+        found += [name for name in names if text in open(os.path.join(folder, name), errors="replace").read()]
+    return found, compiled
+
+
+def processes():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def listed(path):
+    return sorted(os.listdir(path))
+'''
+
+
+@pytest.fixture(scope="module")
+def space():
+    with Workspace(TOY / "lib") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def call(space):
+    limits = Limits(memory_bytes=2**29, tmp_bytes=8 * 2**20)
+    calls = remote(
+        space, PROBES, masks=("toylib.doubling",), limits=limits, paths=(str(PACKAGE / "judge.py"), str(TOY))
+    )
+    yield calls
+    calls.close()
+
+
+@needs_sandbox
+def test_each_limit_is_there_and_its_message_names_it(call):
+    got = call("attempts")
+    for attempt in ("fork", "program", "socket", "unix", "root", "memfd"):
+        assert "PermissionError" in got[attempt] or "OSError: [Errno 22]" in got[attempt], attempt
+    assert "ValueError: not allowed to raise" in got["limits"]
+    assert "No space left" in got["disk"]
+    assert "Too many open files" in got["descriptors"]
+    assert "MemoryError" in got["memory"]
+    assert "can't allocate memory" in got["tensor"]
+    assert "Read-only file system" in got["write"]
+    assert got["threads"] == "done"
+
+
+@needs_sandbox
+def test_only_packages_of_the_allow_list_can_be_imported(call):
+    allowed = ("torch", "numpy", "triton", "einops", "jaxtyping", "safetensors.torch", "toylib.mixing")
+    refused = (
+        "transformers",
+        "nbgrader",
+        "autograder.judge",
+        "autograder.engine",
+        "autograder.sandbox",
+        "pip",
+        "pytest",
+    )
+    got = call("imports", [*allowed, *refused])
+    assert {name: got[name] for name in allowed} == dict.fromkeys(allowed, "done")
+    assert all("ModuleNotFoundError" in got[name] for name in refused), got
+
+
+@needs_sandbox
+def test_the_masked_reference_is_nowhere_and_says_why(call):
+    said = call("imports", ["toylib.doubling"])["toylib.doubling"]
+    assert said.startswith("ImportError: toylib.doubling cannot be used in this exercise: it does, or may do, what")
+    assert call("searched", "canary-reference") == ([], [])
+
+
+@needs_sandbox
+def test_a_worker_sees_no_other_process_and_no_files_of_ours(call):
+    assert call("processes") == [1, 2]
+    assert call("listed", "/w/grader/autograder") == sorted(f"{name}.py" for name in workspace.IN_SANDBOX)
+    assert call("listed", "/tmp") == sorted(call("listed", "/tmp"))
+    with pytest.raises(CheckFailed, match="FileNotFoundError"):
+        call("listed", str(PACKAGE))
+
+
+@needs_sandbox
+def test_a_worker_is_nobody_and_leaves_nothing_when_killed(space):
+    process = WorkerProcess(space, (), Limits(), sandboxed=True)
+    if os.geteuid() == 0:
+        assert os.stat(f"/proc/{process.pid}").st_uid == sandbox.NOBODY  # outside of its user namespace, too
+    process.freeze()
+    process.kill()
+    assert not Path(f"/proc/{process.pid}").exists()
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("hole", "noticed"),
+    [({"paths": ("/usr",)}, "read /usr"), ({"masks": ("toylib.mixing",)}, "imported toylib.mixing")],
+)
+def test_the_self_test_notices_a_hole(space, hole, noticed, monkeypatch):
+    monkeypatch.setattr(workspace, "_mask", lambda lib, module: None)
+    calls = remote(space, "x = 1", **hole)
+    with pytest.raises(NoSandbox, match=noticed):
+        calls("f")
+    calls.close()
+
+
+def test_the_self_test_succeeds_in_everything_outside_a_sandbox(tmp_path):
+    readable = tmp_path / "secret"
+    readable.write_text("x")
+    code = (
+        "import json, sys; from autograder import probe\n"
+        "probe.UNWRITABLE, probe.SETTINGS = [sys.argv[1] + '/new'], [sys.argv[2]]\n"
+        "print(json.dumps(probe.escapes([sys.argv[1], sys.argv[2]], ['json'], [])))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path), str(readable)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent)
+    expected = {"started another process", "opened a network socket", "saw other processes", "imported json"}
+    expected |= {"started a program", "saw variables of the environment", f"read {readable}", f"read {tmp_path}"}
+    expected |= {f"wrote {tmp_path}/new", f"opened {readable} to write", "held or could gain privileges"}
+    assert expected <= set(json.loads(done.stdout)), done.stderr
+
+
+def test_the_weaker_mode_still_has_limits_and_one_process(space):
+    calls = remote(space, PROBES, sandboxed=False, limits=Limits(memory_bytes=2**29), masks=("toylib.doubling",))
+    got = calls("attempts")
+    for attempt in ("fork", "program", "socket", "unix", "memfd"):
+        assert "PermissionError" in got[attempt], attempt
+    assert "Too many open files" in got["descriptors"]
+    assert "MemoryError" in got["memory"]
+    assert "what you are to write" in calls("imports", ["toylib.doubling"])["toylib.doubling"]
+    calls.close()
+
+
+def test_without_bubblewrap_it_says_what_to_install(space, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(NoSandbox, match=r"apt install bubblewrap.*--no-sandbox"):
+        WorkerProcess(space, (), Limits(), sandboxed=True)
+    assert sandbox.state()[0] is False
+
+
+def test_a_mask_of_a_module_that_is_not_there_is_refused(space):
+    with pytest.raises(ValueError, match="does not have it"):
+        space.view(["toylib.absent"])
+
+
+def test_a_view_is_readable_whatever_the_files_modes_were(tmp_path):
+    shutil.copytree(TOY / "lib", tmp_path / "lib")
+    (tmp_path / "lib" / "toylib" / "mixing.py").chmod(0o600)
+    with Workspace(tmp_path / "lib") as made:
+        assert made.root.stat().st_mode & 0o077 == 0
+        assert all(path.stat().st_mode & 0o004 for path in [*made.view([]).rglob("*"), *made.grader.rglob("*")])
+
+
+def test_what_a_killed_judge_left_is_removed():
+    code = "import os; from autograder.workspace import *; print(Workspace(Path(os.sys.argv[1])).root)"
+    command = [sys.executable, "-c", code, str(TOY / "lib")]
+    left = Path(subprocess.run(command, capture_output=True, text=True, cwd=PACKAGE.parent).stdout.strip())
+    assert left.is_dir()
+    with Workspace(TOY / "lib") as made:
+        assert not left.exists()
+        assert made.root.is_dir()
+
+
+def test_a_masked_package_is_replaced_whole(tmp_path):
+    shutil.copytree(TOY / "lib", tmp_path / "lib")
+    with Workspace(tmp_path / "lib") as made:
+        view = made.view(["toylib"])
+        assert [path.name for path in view.iterdir()] == ["toylib.py"]
+
+
+def test_the_allow_list_holds_what_torch_needs_and_nothing_of_ours():
+    names = allowed_packages().keys()
+    assert {"torch", "numpy", "triton", "einops", "jaxtyping", "safetensors", "sympy", "typing_extensions.py"} <= names
+    assert not {"transformers", "nbgrader", "nimblelm", "tokenizers", "_pytest", "..", "__pycache__"} & names
+
+
+@pytest.mark.parametrize("machine", seccomp.MACHINES)
+def test_the_filter_fits_the_kernels_limits(machine):
+    code = seccomp.program(machine)
+    assert len(code) % 8 == 0
+    assert len(code) // 8 < 4096
+    assert len({numbers for numbers in seccomp.REFUSED.values()}) == len(seccomp.REFUSED)
+
+
+@needs_sandbox
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access("/usr/bin/python3", os.X_OK), reason="needs root and a system Python"
+)
+def test_an_ordinary_user_can_hold_workers_too():
+    """As nobody, with the system's Python, since root's own is out of nobody's sight."""
+    code = (
+        "from autograder.workspace import PACKAGE, Workspace\nfrom tests.autograder.toy_judge import TOY, remote\n"
+        "paths = (str(PACKAGE), '/root')\nwith Workspace(TOY / 'lib') as space:\n"
+        "    call = remote(space, 'def f(x): return x + 1', masks=('toylib.doubling',), paths=paths)\n"
+        "    print(call('f', 41)); call.close()"
+    )
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if (
+        subprocess.run(["/usr/bin/python3", "--version"], capture_output=True, text=True).stdout.split()[1][
+            : len(version)
+        ]
+        != version
+    ):
+        pytest.skip("the system's Python is another version")
+    path = os.pathsep.join([str(PACKAGE.parent), str(Path(allowed_packages()["torch"]).parent)])
+    command = [
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-B",
+        "-c",
+        code,
+    ]
+    done = subprocess.run(
+        command, env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, cwd="/"
+    )
+    assert done.stdout.strip() == "42", done.stderr
+
+
+@needs_sandbox
+def test_the_clock_counts_threads_and_stops_while_frozen(space):
+    source = PROBES + (
+        "import threading, time\n\n\ndef burn():\n    until = time.thread_time() + 0.2\n"
+        "    while time.thread_time() < until:\n        pass\n\n\n"
+        "def both():\n    threads = [threading.Thread(target=burn) for _ in range(2)]\n"
+        "    [t.start() for t in threads]\n    [t.join() for t in threads]\n"
+    )
+    calls = remote(space, source)
+    calls("both")
+    assert 0.39 < calls.cpu_s < 0.6
+    worker = calls._worker
+    worker.freeze()
+    time.sleep(0.05)
+    before = worker.cpu_ns()
+    time.sleep(0.05)
+    assert worker.cpu_ns() == before
+    worker.thaw()
+    calls("burn")
+    assert calls("searched", "canary-reference") == (["doubling.py"], [])  # not masked in this worker
+    calls.close()

@@ -1,0 +1,58 @@
+"""Judges answers to the toy task: helpers of the judge's tests."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from autograder.engine import load_task
+from autograder.judge import Job, Judge
+from autograder.process import WorkerProcess
+from autograder.remote import Guard, Program, RemoteCall
+from autograder.sandbox import Limits
+from autograder.workspace import Workspace
+
+TOY = Path(__file__).parent / "toy_task"
+ASSIGNMENT = "a91_toy"
+LIMITS = Limits()
+LIMITS = Limits()
+RUN_KEY = "5e" * 16
+RIGHT = {
+    "double": "def double(x):\n    return 2 * x\n",
+    "draw": "def draw(probs, generator):\n    return int(torch.multinomial(probs, 1, generator=generator))\n\n\n"
+    "def ask(model, x):\n    return model(x)\n",
+    "mix": "def mix(x, rounds):\n    for _ in range(rounds):\n        x = torch.tanh(x @ x)\n    return x\n",
+}
+if str(TOY / "lib") not in sys.path:
+    sys.path.append(str(TOY / "lib"))  # the toy's checks import its reference, as ours import lib
+
+
+def job(cells: dict[str, str | None] | None = None, **changes: Any) -> Job:
+    """A job with right answers, except for the given cells; only their exercises, where cells are given."""
+    options: dict[str, Any] = {"limits": {"speed": False}, "tasks": str(TOY / "tasks"), "lib": str(TOY / "lib")}
+    options |= {"exercises": list(cells) if cells else None, **changes}
+    return Job(ASSIGNMENT, "key", options.pop("run_key", RUN_KEY), {**RIGHT, **(cells or {})}, **options)
+
+
+def judged(cells: dict[str, str | None] | None = None, **changes: Any) -> dict[str, Any]:
+    """The exercises of the result."""
+    return Judge(job(cells, **changes)).run()["exercises"]
+
+
+def statuses(exercise: dict[str, Any]) -> dict[str, str]:
+    return {row["name"]: row["status"] for row in exercise["checks"]}
+
+
+def messages(exercise: dict[str, Any]) -> dict[str, str]:
+    return {row["name"]: row["message"] for row in exercise["checks"]}
+
+
+def remote(
+    workspace: Workspace, source: str | None, *, limits: Limits = LIMITS, sandboxed: bool = True, masks: tuple = (),
+    check_s: float = 10, total_s: float = 60, paths: tuple = (), injects: dict | None = None
+) -> RemoteCall:  # fmt: skip
+    """Calls of the functions of a cell in a worker."""
+    program = Program("cell", load_task(TOY / "tasks" / ASSIGNMENT).setup, injects or {}, source)
+    guard = Guard(paths, masks, check_s, total_s)
+    call = RemoteCall(lambda: WorkerProcess(workspace, masks, limits, sandboxed), program, guard, b"key")
+    call.begin("a check")
+    return call

@@ -1,0 +1,76 @@
+"""Every exercise's solution passes all its checks and every wrong answer fails those it should, without a sandbox.
+
+The same answers go through judge and worker in the slow tests; here the checks themselves are on trial.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from autograder.answers import read_answer_file, solution_cells
+from autograder.course import Course
+from autograder.engine import LocalCall, generator, load_task, run_check
+from autograder.execution import resolve
+from tests.kernels.interpreter import Interpreter
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = ROOT / "autograder" / "tasks"
+ASSIGNMENTS = sorted(path.parent.name for path in TASKS.glob("*/task.toml"))
+MUTANTS = sorted(TASKS.glob("*/mutants/*.py"))
+
+
+def failed_checks(assignment: str, exercise: str, cell: str) -> dict[str, str]:
+    """Name and message of each correctness check that a cell fails."""
+    task = load_task(TASKS / assignment)
+    namespace = {"__name__": "student"}
+    exec(task.setup, namespace)
+    for name, target in task.exercises[exercise].injects.items():
+        namespace[name] = resolve(target, namespace)
+    exec(compile(cell, f"<{exercise}>", "exec"), namespace)
+    failed = {}
+    for one in task.checks[exercise]:
+        if one.speed is None:
+            outcome = run_check(one, LocalCall(namespace), generator(b"a test", one.name))
+            if not outcome.passed:
+                failed[one.name] = outcome.message
+    return failed
+
+
+@pytest.fixture(scope="module")
+def failed():
+    """`failed_checks`; a task that needs Triton's interpreter runs where that was set before Triton was imported."""
+    interpreter = Interpreter()
+
+    def run(assignment: str, exercise: str, cell: str) -> dict[str, str]:
+        if "TRITON_INTERPRET" in load_task(TASKS / assignment).setup:
+            return interpreter(failed_checks, assignment, exercise, cell)
+        return failed_checks(assignment, exercise, cell)
+
+    yield run
+    interpreter.close()
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_solutions_pass_every_check(assignment, failed):
+    for exercise, cell in solution_cells(Course(ROOT), assignment).items():
+        assert failed(assignment, exercise, cell) == {}, exercise
+
+
+@pytest.mark.parametrize("path", MUTANTS, ids=lambda path: path.stem)
+def test_wrong_answers_fail_the_checks_that_they_should(path, failed):
+    answer = read_answer_file(path)
+    ((exercise, cell),) = answer.cells.items()
+    found = failed(path.parents[1].name, exercise, cell)
+    assert set(answer.listed("kills")) <= found.keys()
+    assert all(len(message) > 15 for message in found.values())
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_each_exercise_has_three_hidden_checks_and_five_wrong_answers(assignment):
+    task = load_task(TASKS / assignment)
+    for exercise in task.exercises:
+        assert sum(one.points > 0 for one in task.checks[exercise]) >= 3
+        assert any(one.visible for one in task.checks[exercise])
+        assert (
+            sum(path.parents[1].name == assignment and path.stem.startswith(f"{exercise}__") for path in MUTANTS) >= 5
+        )
