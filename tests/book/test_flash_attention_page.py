@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_site import embedded
 
 from nimblelm.kernels.flash_attention import simple
 from nimblelm.kernels.flash_attention.online_softmax import absorb, finish, no_keys_yet
@@ -28,7 +27,7 @@ def lib_states(data: dict, width: int):
 def test_walk_by_keys_shows_the_numbers_of_lib(reader, slides):
     with reader.open(CHAPTER) as visit:
         page = visit.page
-        data = embedded(page, "online-softmax")
+        data = visit.embedded("online-softmax")
         widget = page.locator('[data-widget="online-softmax"]')
         widget.locator("input[type=range]").focus()
         for _ in range(abs(slides)):
