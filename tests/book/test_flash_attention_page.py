@@ -12,7 +12,7 @@ CHAPTER = "ch04_flash_attention.html"
 
 
 def shown(widget, field: str) -> float:
-    return float(widget.locator(f".softmax-{field}").inner_text().replace("−", "-"))
+    return float(widget.locator(f".fact-{field}").inner_text().replace("−", "-"))
 
 
 def lib_states(data: dict, width: int):

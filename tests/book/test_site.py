@@ -116,9 +116,9 @@ def test_stepper_by_keys_shows_the_numbers_of_lib(reader):
         for done in range(1, len(rounds) + 1):
             page.keyboard.press("PageDown")
             stats = AcceptanceStats.from_rounds(rounds[:done])
-            assert number_shown(widget, ".stepper-tar") == pytest.approx(stats.token_acceptance_rate, abs=0.005 + 1e-9)
-            assert number_shown(widget, ".stepper-per-pass") == pytest.approx(stats.tokens_per_round, abs=0.005 + 1e-9)
-            assert widget.locator(".stepper-tokens").inner_text() == str(sum(r.num_accepted + 1 for r in rounds[:done]))
+            assert number_shown(widget, ".fact-tar") == pytest.approx(stats.token_acceptance_rate, abs=0.005 + 1e-9)
+            assert number_shown(widget, ".fact-per-pass") == pytest.approx(stats.tokens_per_round, abs=0.005 + 1e-9)
+            assert widget.locator(".fact-tokens").inner_text() == str(sum(r.num_accepted + 1 for r in rounds[:done]))
         assert widget.locator(".stepper-button-next").is_disabled()
         written = widget.locator(".stepper-text").inner_text()
         kept = [t["text"] for t in data["rounds"][-1]["draft"][: rounds[-1].num_accepted]]
@@ -149,7 +149,7 @@ def test_stepper_judges_one_token_at_a_time(reader):
         assert widget.locator(".stepper-text .token-corrected").last.is_visible()
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Home")
-        assert widget.locator(".stepper-tar").inner_text() == "–"
+        assert widget.locator(".fact-tar").inner_text() == "–"
         assert widget.locator(".stepper-button-back").is_disabled()
 
 
@@ -170,10 +170,10 @@ def test_sliders_by_arrow_keys_show_the_numbers_of_lib(reader):
                 page.keyboard.press(key)
                 places[which] += 1 if key == "ArrowRight" else -1
         rate, length, cost = (data[name][i] for name, i in zip(NAMES, places, strict=True))
-        assert widget.locator(".explorer-expected").inner_text() == f"{expected_tokens(rate, length):.2f}"
-        assert widget.locator(".explorer-speedup").inner_text() == f"{predicted_speedup(rate, length, cost):.2f}×"
+        assert widget.locator(".fact-expected").inner_text() == f"{expected_tokens(rate, length):.2f}"
+        assert widget.locator(".fact-speedup").inner_text() == f"{predicted_speedup(rate, length, cost):.2f}×"
         best = best_draft_length(rate, cost, max(data["draft_lengths"]))
-        shown = widget.locator(".explorer-best").inner_text()
+        shown = widget.locator(".fact-best").inner_text()
         assert shown.startswith(f"{best} (" if best else "none")
     assert visit.errors == []
 

@@ -208,10 +208,10 @@ def small_problem(rng, num_queries=5, num_keys=7, dim=4, causal=False):
 
 def autograd(q, k, v, dout, causal):
     """Gradients in float64 by torch itself."""
-    inputs = [x.double().requires_grad_() for x in (q, k, v)]
+    q, k, v = (x.double().requires_grad_() for x in (q, k, v))
     with torch.enable_grad():
-        out = attend(scores_of(*inputs[:2], causal), inputs[2])[0]
-        return torch.autograd.grad(out, inputs, dout.double())
+        out = attend(scores_of(q, k, causal), v)[0]
+        return torch.autograd.grad(out, (q, k, v), dout.double())
 
 
 @check("backward")

@@ -40,25 +40,48 @@ window.CourseWidgets = (() => {
       row: el("fieldset", { className: "widget-choice" }, el("legend", { textContent: label }), ...options) };
   };
 
-  /* Named numbers, read out when they change. */
-  const facts = (entries) => {
+  /* Named numbers, read out when they change, unless a sentence beside them says it already. */
+  const facts = (entries, spoken = true) => {
     const outputs = Object.fromEntries(Object.keys(entries).map((name) => [name, el("output", { className: `fact-${name}` })]));
     const cells = Object.entries(entries).map(([name, label]) => el("div", {}, el("span", { textContent: label }), outputs[name]));
     const box = el("div", { className: "stepper-counters" }, ...cells);
-    box.setAttribute("aria-live", "polite");
+    if (spoken) box.setAttribute("aria-live", "polite");
     return { box, outputs };
+  };
+
+  /* A drawing that may be wider than a phone: it scrolls, by keyboard too. */
+  const scroll = (label, picture) => el("div", { className: "widget-scroll", tabIndex: 0, role: "region", ariaLabel: label }, picture);
+
+  /* Buttons for the moves of a stepper, {name: [label, move]}, and keys for them within `root`. A button that leads nowhere is marked
+   * so and does nothing; really disabled, it would lose the focus, and with it the keys. */
+  const stepper = (root, moves, keys) => {
+    const off = (button) => button.getAttribute("aria-disabled") === "true";
+    const buttons = Object.fromEntries(Object.entries(moves).map(([name, [label, move]]) => {
+      const button = el("button", { type: "button", textContent: label, className: `stepper-button-${name}` });
+      button.addEventListener("click", () => off(button) || move());
+      return [name, button];
+    }));
+    root.addEventListener("keydown", (event) => {
+      const move = keys[event.key];
+      if (!move) return;
+      event.preventDefault();
+      event.stopPropagation();
+      move();
+    });
+    const mark = (leadsNowhere) => Object.entries(buttons).forEach(([name, button]) => button.setAttribute("aria-disabled", String(leadsNowhere[name])));
+    return { row: el("div", { className: "stepper-controls" }, ...Object.values(buttons)), mark };
   };
 
   const help = (text) => el("p", { className: "widget-help", textContent: text });
 
-  /* Build every widget of a name: `build(data, index)` gives the nodes that take the place of the static version. */
+  /* Build every widget of a name: `build(data, id, root)` gives the nodes that take the place of the static version. */
   const start = (name, build) => {
     const run = () => document.querySelectorAll(`[data-widget="${name}"]`).forEach((root, index) => {
       const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
-      root.querySelector(".widget-static").replaceWith(el("div", { className: "widget-live" }, ...build(data, `${name}-${index}`)));
+      root.querySelector(".widget-static").replaceWith(el("div", { className: "widget-live" }, ...build(data, `${name}-${index}`, root)));
     });
     document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", run) : run();
   };
 
-  return { el, svg, slider, choice, facts, help, start };
+  return { el, svg, slider, choice, facts, scroll, stepper, help, start };
 })();

@@ -12,13 +12,13 @@ import torch
 from nimblelm.kernels.flash_attention import block_sparse_attention, flash_attention, flash_attention_with_lse
 from nimblelm.kernels.flash_attention.reference import attention, attention_gradients
 from nimblelm.kernels.flash_attention.simple import simple_flash_attention
+from tests.kernels.accuracy import RMSE_LIMIT, assert_accurate, errors
 from tests.kernels.flash_attention.cases import Case, assert_lse_close, eager, exact
 from tests.kernels.flash_attention.interpreted import results
 
 pytestmark = pytest.mark.gpu
 
 ROOT = Path(__file__).resolve().parents[3]
-RMSE_LIMIT = {torch.float16: 0.005, torch.bfloat16: 0.01, torch.float32: 1e-5}
 CASES = [
     Case(num_queries, num_keys, num_heads, group, head_dim, causal, batch=2, dtype=dtype)
     for dtype in RMSE_LIMIT
@@ -35,12 +35,6 @@ CASES = [
 ]
 
 
-def error(ours, right):
-    """Largest error, and root mean square error over the exact result's root mean square."""
-    difference = ours.double() - right
-    return difference.abs().max().item(), (difference.square().mean().sqrt() / right.square().mean().sqrt()).item()
-
-
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_errors_are_at_most_twice_those_of_eager_attention(case):
     tensors = case.tensors("cuda")
@@ -52,9 +46,7 @@ def test_errors_are_at_most_twice_those_of_eager_attention(case):
     for name, ours, eagers, exactly in zip(
         ("out", "dq", "dk", "dv"), (out, *gradients), theirs, (right, *right_gradients), strict=True
     ):
-        worst, rmse = error(ours, exactly)
-        assert worst <= 2 * error(eagers, exactly)[0], name
-        assert rmse <= RMSE_LIMIT[case.dtype], name
+        assert_accurate(ours, eagers, exactly, name)
 
 
 @pytest.mark.parametrize("dtype", RMSE_LIMIT, ids=str)
@@ -67,7 +59,7 @@ def test_queries_that_see_no_key(dtype):
     assert (ours[0][:, :200] == 0).all()
     assert (ours[2][:, :200] == 0).all()
     for result, right in zip(ours[:1] + ours[2:], wanted[:1] + wanted[2:], strict=True):
-        assert error(result, right)[1] <= RMSE_LIMIT[dtype]
+        assert errors(result, right)[1] <= RMSE_LIMIT[dtype]
 
 
 @pytest.mark.parametrize("ptxas", ["bundled", "TRITON_PTXAS_PATH"])
@@ -125,7 +117,7 @@ def test_views_of_one_projection_need_no_copies():
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     out = flash_attention(q, k, v, True)
-    assert error(out, right)[1] <= RMSE_LIMIT[torch.bfloat16]
+    assert errors(out, right)[1] <= RMSE_LIMIT[torch.bfloat16]
     lse_bytes = 2 * 8 * 300 * 4
     assert torch.cuda.max_memory_allocated() - before <= out.nbytes + lse_bytes + 4096
 
@@ -157,7 +149,7 @@ def test_block_sparse_kernels(block, causal):
     assert_lse_close(lse, right_lse, 1e-3)
     wanted = attention_gradients(*tensors, causal, None, visible)
     for ours, exactly in zip((out, *gradients), (right, *wanted), strict=True):
-        assert error(ours, exactly)[1] <= RMSE_LIMIT[torch.bfloat16]
+        assert errors(ours, exactly)[1] <= RMSE_LIMIT[torch.bfloat16]
 
 
 @pytest.mark.parametrize("dtype", RMSE_LIMIT, ids=str)
@@ -165,7 +157,7 @@ def test_teaching_kernel(dtype):
     q, k, v, _ = Case(500, 600, 8, 4, 64, True, dtype=dtype).tensors("cuda")
     out, lse = simple_flash_attention(q, k, v, True)
     right, right_lse = attention(q, k, v, True)
-    assert error(out, right)[1] <= RMSE_LIMIT[dtype]
+    assert errors(out, right)[1] <= RMSE_LIMIT[dtype]
     assert_lse_close(lse, right_lse, 1e-3)
 
 

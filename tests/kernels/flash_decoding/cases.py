@@ -51,9 +51,3 @@ def eager(q, keys, values, lengths, scale=None):
     q, keys, values = (t.transpose(1, 2) for t in (q, keys, values))
     out = F.scaled_dot_product_attention(q, keys, values, mask[:, None], scale=scale, enable_gqa=True)
     return out.masked_fill(~mask.any(-1)[:, None, :, None], 0).transpose(1, 2)
-
-
-def errors(out, exact):
-    """Largest error, and root mean square error over the exact result's root mean square."""
-    difference = out.double() - exact
-    return difference.abs().max().item(), (difference.square().mean().sqrt() / exact.square().mean().sqrt()).item()

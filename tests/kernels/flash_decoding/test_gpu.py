@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from nimblelm.kernels.flash_decoding import flash_decoding, reference
-from tests.kernels.flash_decoding.cases import CASES, Case, eager, errors
+from tests.kernels.accuracy import RMSE_LIMIT, assert_accurate
+from tests.kernels.flash_decoding.cases import CASES, Case, eager
 
 pytestmark = pytest.mark.gpu
 
-RMSE_LIMIT = {torch.float16: 0.005, torch.bfloat16: 0.01, torch.float32: 1e-5}
 LONG = [
     Case((4097, 8192, 1, 6000, 0), H=32, group=4, S=8192, D=128),
     Case((8192, 5), T=16, H=32, group=8, S=8192, D=128),  # 128 query rows, by wgmma
@@ -22,9 +22,7 @@ LONG = [
 def test_error_is_at_most_twice_that_of_eager_attention(case, dtype):
     tensors = case.tensors(dtype, "cuda")
     exact = reference.flash_decoding(*(t.double() for t in tensors[:3]), tensors[3])
-    worst, rmse = errors(flash_decoding(*tensors), exact)
-    assert worst <= 2 * errors(eager(*tensors), exact)[0]
-    assert rmse <= RMSE_LIMIT[dtype]
+    assert_accurate(flash_decoding(*tensors), eager(*tensors), exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

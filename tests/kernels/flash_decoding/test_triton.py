@@ -6,9 +6,8 @@ import torch
 
 from nimblelm.kernels.flash_decoding import reference
 from nimblelm.kernels.flash_decoding import triton as kernels
-from tests.kernels.flash_decoding.cases import CASES, Case, eager, errors
-
-RMSE_LIMIT = {torch.float16: 0.005, torch.float32: 1e-5}
+from tests.kernels.accuracy import assert_accurate
+from tests.kernels.flash_decoding.cases import CASES, Case, eager
 
 
 def split_sums(q, keys, values, lengths):
@@ -44,9 +43,7 @@ def test_error_is_at_most_twice_that_of_eager_attention(interpreted, case, dtype
     exact = reference.flash_decoding(*(t.double() for t in tensors[:3]), tensors[3])
     out = interpreted(kernels.flash_decoding, *tensors)
     assert out.dtype == dtype
-    worst, rmse = errors(out, exact)
-    assert worst <= 2 * errors(eager(*tensors), exact)[0]
-    assert rmse <= RMSE_LIMIT[dtype]
+    assert_accurate(out, eager(*tensors), exact)
 
 
 def test_a_scale_of_its_own(interpreted):

@@ -16,9 +16,3 @@ def activations_and_weight(M: int, N: int, K: int, group_size: int, dtype=torch.
 def eager(x: torch.Tensor, weight: Int8Weight | Int4Weight) -> torch.Tensor:
     """Dequantized and multiplied by torch, both in x's dtype."""
     return x @ weight.dequantize(x.dtype).T
-
-
-def errors(out: torch.Tensor, exact: torch.Tensor) -> tuple[float, float]:
-    """Largest error, and root mean square error over the exact result's root mean square."""
-    difference = out.double() - exact
-    return difference.abs().max().item(), (difference.square().mean().sqrt() / exact.square().mean().sqrt()).item()

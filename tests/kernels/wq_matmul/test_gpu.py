@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from nimblelm.kernels.wq_matmul import quantize_int4, quantize_int8, reference, wq_matmul
-from tests.kernels.wq_matmul.cases import activations_and_weight, eager, errors
+from tests.kernels.accuracy import RMSE_LIMIT, assert_accurate
+from tests.kernels.wq_matmul.cases import activations_and_weight, eager
 
 pytestmark = pytest.mark.gpu
 
-RMSE_LIMIT = {torch.float16: 0.005, torch.bfloat16: 0.01, torch.float32: 1e-5}
 WEIGHTS = [  # N, K, group size (0: int8)
     (4096, 4096, 0),
     (1000, 1030, 0),
@@ -25,9 +25,7 @@ WEIGHTS = [  # N, K, group size (0: int8)
 def test_error_is_at_most_twice_that_of_eager_torch(shape, num_tokens, dtype):
     x, weight = activations_and_weight(num_tokens, *shape, dtype, "cuda")
     exact = reference.wq_matmul(x.double(), weight)
-    worst, rmse = errors(wq_matmul(x, weight), exact)
-    assert worst <= 2 * errors(eager(x, weight), exact)[0]
-    assert rmse <= RMSE_LIMIT[dtype]
+    assert_accurate(wq_matmul(x, weight), eager(x, weight), exact)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)

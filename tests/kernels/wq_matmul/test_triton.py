@@ -5,9 +5,9 @@ import torch
 
 from nimblelm.kernels.wq_matmul import quantize_int4, quantize_int8, reference, wq_matmul
 from nimblelm.kernels.wq_matmul import triton as kernels
-from tests.kernels.wq_matmul.cases import activations_and_weight, eager, errors
+from tests.kernels.accuracy import assert_accurate
+from tests.kernels.wq_matmul.cases import activations_and_weight, eager
 
-RMSE_LIMIT = {torch.float16: 0.005, torch.float32: 1e-5}
 SHAPES = [  # M, N, K, group size (0: int8)
     (1, 100, 1030, 0),
     (1, 7, 4096, 0),  # split
@@ -33,9 +33,7 @@ def test_error_is_at_most_twice_that_of_eager_torch(interpreted, shape, dtype):
     exact = reference.wq_matmul(x.double(), weight)
     out = interpreted(kernels.wq_matmul, x, weight)
     assert (out.dtype, out.shape) == (dtype, (x.shape[0], weight.shape[0]))
-    worst, rmse = errors(out, exact)
-    assert worst <= 2 * errors(eager(x, weight), exact)[0]
-    assert rmse <= RMSE_LIMIT[dtype]
+    assert_accurate(out, eager(x, weight), exact)
 
 
 @pytest.mark.parametrize("bits", [4, 8])

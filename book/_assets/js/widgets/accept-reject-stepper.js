@@ -5,11 +5,7 @@
  * AcceptanceStats says of the first i + 1 rounds. Nothing is computed here but which number to show.
  */
 (() => {
-  const el = (tag, attributes = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...children);
-    return node;
-  };
+  const { el, facts, stepper, help, start } = window.CourseWidgets;
   const visible = (text) => text.replace(/\n/g, "⏎").replace(/ /g, "␣");  // on its own, a token shows its spaces
   const flowing = (text) => text.replace(/\n/g, "⏎\n");
   const number = (value) => (value < 0.001 && value > 0 ? "<0.001" : value.toFixed(3));
@@ -72,8 +68,7 @@
         ...cells.map((text) => el("td", { textContent: text })), el("td", { textContent: state }));
     });
 
-  const build = (root) => {
-    const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
+  start("accept-reject-stepper", (data, id, root) => {
     const steps = stepsOf(data);
     let current = 0;
     const text = el("div", { className: "stepper-text", tabIndex: 0, role: "region", ariaLabel: "Text so far" });
@@ -82,29 +77,23 @@
     const body = el("tbody");
     const header = ["draft token", "q", "p", "min(1, p/q)", "u", "verdict"].map((name) => el("th", { scope: "col", textContent: name }));
     const table = el("table", {}, el("thead", {}, el("tr", {}, ...header)), body);
-    const counters = Object.fromEntries(["round", "tokens", "tar", "per-pass"].map((name) => [name, el("output", { className: `stepper-${name}` })]));
-    const counter = (label, name) => el("div", {}, el("span", { textContent: label }), counters[name]);
+    const { box, outputs } = facts({ round: "Round", tokens: "Tokens written", tar: "TAR", "per-pass": "Tokens per target pass" }, false);
 
-    const buttons = {};
     const go = (target) => {
       current = Math.max(0, Math.min(steps.length - 1, target));
       draw();
     };
-    const nextRound = () => go(steps.findIndex((step, i) => i > current && step.done));
-    const previousRound = () => go(steps.findLastIndex((step, i) => i < current && step.judged === 0 && !step.done));
-    const moves = {
-      start: ["Start", () => go(0)],
-      back: ["← Back", () => go(current - 1)],
-      next: ["Next →", () => go(current + 1)],
-      round: ["Finish round", () => nextRound()],
+    const [first, back, next, last] = [() => go(0), () => go(current - 1), () => go(current + 1), () => go(steps.length - 1)];
+    const finishRound = () => {
+      const end = steps.findIndex((step, i) => i > current && step.done);
+      go(end < 0 ? current : end);
     };
-    const controls = el("div", { className: "stepper-controls" });
-    Object.entries(moves).forEach(([name, [label, action]]) => {
-      buttons[name] = el("button", { type: "button", textContent: label, className: `stepper-button-${name}`, onclick: action });
-      controls.append(buttons[name]);
-    });
+    const previousRound = () => go(steps.findLastIndex((step, i) => i < current && step.judged === 0 && !step.done));
+    const moves = { start: ["Start", first], back: ["← Back", back], next: ["Next →", next], round: ["Finish round", finishRound] };
+    const keys = { ArrowRight: next, ArrowLeft: back, PageDown: finishRound, PageUp: previousRound, Home: first, End: last };
+    const controls = stepper(root, moves, keys);
 
-    function draw() {
+    const draw = () => {
       const step = steps[current];
       text.replaceChildren(...drawText(data, step));
       text.scrollTop = text.scrollHeight;
@@ -113,33 +102,15 @@
       const finished = step.round + (step.done ? 1 : 0);
       const emitted = data.rounds.slice(0, finished).reduce((sum, round) => sum + round.num_accepted + 1, 0);
       const after = finished ? data.after[finished - 1] : null;
-      counters.round.textContent = `${step.round + 1} of ${data.rounds.length}`;
-      counters.tokens.textContent = emitted;
-      counters.tar.textContent = after ? after.tar.toFixed(2) : "–";
-      counters["per-pass"].textContent = after ? after.tokens_per_pass.toFixed(2) : "–";
-      buttons.start.disabled = buttons.back.disabled = current === 0;
-      buttons.next.disabled = buttons.round.disabled = current === steps.length - 1;
-    }
-
-    root.addEventListener("keydown", (event) => {
-      const action = {
-        ArrowRight: () => go(current + 1), ArrowLeft: () => go(current - 1),
-        PageDown: nextRound, PageUp: previousRound, Home: () => go(0), End: () => go(steps.length - 1),
-      }[event.key];
-      if (!action) return;
-      event.preventDefault();
-      event.stopPropagation();
-      action();
-    });
-    root.querySelector(".widget-static").replaceWith(
-      el("div", { className: "widget-live" }, controls, say, text,
-        el("div", { className: "stepper-table", tabIndex: 0, role: "region", ariaLabel: "Tokens of this round" }, table),
-        el("div", { className: "stepper-counters" }, counter("Round", "round"), counter("Tokens written", "tokens"),
-          counter("TAR", "tar"), counter("Tokens per target pass", "per-pass")),
-        el("p", { className: "widget-help", textContent: "Keys, once the box has the focus: ← and → step, Page Down finishes the round, Home and End jump." })));
+      outputs.round.textContent = `${step.round + 1} of ${data.rounds.length}`;
+      outputs.tokens.textContent = emitted;
+      outputs.tar.textContent = after ? after.tar.toFixed(2) : "–";
+      outputs["per-pass"].textContent = after ? after.tokens_per_pass.toFixed(2) : "–";
+      const [atStart, atEnd] = [current === 0, current === steps.length - 1];
+      controls.mark({ start: atStart, back: atStart, next: atEnd, round: atEnd });
+    };
     draw();
-  };
-
-  const start = () => document.querySelectorAll('[data-widget="accept-reject-stepper"]').forEach(build);
-  document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", start) : start();
+    return [controls.row, say, text, el("div", { className: "stepper-table", tabIndex: 0, role: "region", ariaLabel: "Tokens of this round" }, table), box,
+      help("Keys, once the box has the focus: ← and → step, Page Down finishes the round, Home and End jump.")];
+  });
 })();

@@ -4,7 +4,7 @@
  * steps: [{start_s, end_s, shares: [[request, start, count, emits]]}]}]}. Nothing is computed here but places on the drawing.
  */
 (() => {
-  const { svg, el, slider, choice, facts, help, start } = window.CourseWidgets;
+  const { svg, el, slider, choice, facts, scroll, help, start } = window.CourseWidgets;
   const WIDTH = 640, LEFT = 76, ROW = 26, TOP = 8, BOTTOM = 26;
 
   const drawing = (data, policy, current, end_s) => {
@@ -63,9 +63,8 @@
     say.setAttribute("aria-live", "polite");
     const { box, outputs } = facts({ tokens: "Tokens of this pass", ttft: "Mean TTFT", tpot: "Mean TPOT", gap: "Longest gap", throughput: "Tokens a second" });
     const picture = svg("svg", { class: "widget-plot", "aria-hidden": "true" });
-    const scroll = el("div", { className: "widget-scroll", tabIndex: 0, role: "region", ariaLabel: "Drawing of the timeline" }, picture);
     draw();
-    return [choose.row, pass.row, say, scroll, box,
+    return [choose.row, pass.row, say, scroll("Drawing of the timeline", picture), box,
       help("One row for each request; the short line is its arrival. Pale with a dashed edge: reads a prompt. Filled: writes a token. Arrow keys move the pass and the policy.")];
   });
 })();

@@ -4,11 +4,7 @@
  * of widths[w] keys, all from lib's absorb and finish. Nothing is computed here but which record to show.
  */
 (() => {
-  const el = (tag, attributes = {}, ...children) => {
-    const node = Object.assign(document.createElement(tag), attributes);
-    node.append(...children);
-    return node;
-  };
+  const { el, slider, facts, stepper, help, start } = window.CourseWidgets;
   const number = (value) => value.toFixed(3).replace("-", "−");
   const keys = (tile) => (tile.stop - tile.start === 1 ? `key ${tile.stop}` : `keys ${tile.start + 1} to ${tile.stop}`);
 
@@ -22,29 +18,22 @@
     return `Tile ${step} of ${tiles.length}, ${keys(tile)}. ${rose}. Now m = ${number(tile.m)}, l = ${number(tile.l)}, a = ${number(tile.a)}.`;
   };
 
-  const build = (root, index) => {
-    const data = JSON.parse(root.querySelector('script[type="application/json"]').textContent);
-    const name = `online-softmax-${index}-width`;
+  start("online-softmax", (data, id, root) => {
     let step = 0;
-    const slider = el("input", { type: "range", id: name, min: 0, max: data.widths.length - 1, step: 1, value: data.start });
-    const width = el("output", { htmlFor: name });
-    const say = el("p", { className: "stepper-say" });
-    say.setAttribute("aria-live", "polite");
-    const tape = el("ol", { className: "softmax-tape", ariaLabel: "Scores of the keys" });
-    const fields = Object.fromEntries(["m", "factor", "l", "a", "out", "lse"].map((field) => [field, el("output", { className: `softmax-${field}` })]));
-    const fact = (label, field) => el("div", {}, el("span", { textContent: label }), fields[field]);
-    const walk = () => data.walks[slider.value];
+    const walk = () => data.walks[width.value()];
     const go = (target) => {
       step = Math.max(0, Math.min(walk().length, target));
       draw();
     };
-    const buttons = {};
-    const controls = el("div", { className: "stepper-controls" });
-    const moves = { start: ["Start", () => go(0)], back: ["← Back", () => go(step - 1)], next: ["Next tile →", () => go(step + 1)], end: ["End", () => go(Infinity)] };
-    Object.entries(moves).forEach(([key, [label, action]]) => {
-      buttons[key] = el("button", { type: "button", textContent: label, className: `stepper-button-${key}`, onclick: action });
-      controls.append(buttons[key]);
-    });
+    const [first, back, next, last] = [() => go(0), () => go(step - 1), () => go(step + 1), () => go(Infinity)];
+    const width = slider(`${id}-width`, "Keys in a tile", data.widths, data.start, String, first);
+    const moves = { start: ["Start", first], back: ["← Back", back], next: ["Next tile →", next], end: ["End", last] };
+    const controls = stepper(root, moves, { ArrowRight: next, ArrowLeft: back, Home: first, End: last });
+    const say = el("p", { className: "stepper-say" });
+    say.setAttribute("aria-live", "polite");
+    const tape = el("ol", { className: "softmax-tape", ariaLabel: "Scores of the keys" });
+    const { box, outputs } = facts({ m: "m, highest score", factor: "factor for old sums", l: "l, sum of weights", a: "a, weighted values",
+      out: "output a / l so far", lse: "log-sum-exp so far" }, false);
 
     const drawTape = (tiles) => {
       const now = step ? tiles[step - 1] : { start: -1, stop: -1 };
@@ -52,47 +41,27 @@
         const state = i >= now.start && i < now.stop ? "is-now" : i < now.start ? "is-seen" : "is-waiting";
         const edge = tiles.some((tile) => tile.start === i) ? " is-edge" : "";
         const label = { "is-now": "in fast memory", "is-seen": "seen", "is-waiting": "to come" }[state];
-        const cell = el("li", { className: `${state}${edge}` }, el("span", { textContent: score.toFixed(1).replace("-", "−") }));
-        cell.append(el("small", { textContent: label }));
-        return cell;
+        return el("li", { className: `${state}${edge}` }, el("span", { textContent: score.toFixed(1).replace("-", "−") }), el("small", { textContent: label }));
       }));
     };
 
-    function draw() {
+    const draw = () => {
       const tiles = walk();
-      const tile = step ? tiles[step - 1] : null;
-      width.textContent = data.widths[slider.value];
-      slider.setAttribute("aria-valuetext", `${width.textContent} keys a tile`);
+      const tile = step ? tiles[step - 1] : { m: null, l: 0, a: 0, out: null, lse: null };
+      const show = (value, missing) => (value === null ? missing : number(value));
       drawTape(tiles);
       say.textContent = sentence(tiles, step);
-      fields.m.textContent = tile ? number(tile.m) : "−∞";
-      fields.factor.textContent = step > 1 ? number(tile.shrink) : "–";
-      fields.l.textContent = tile ? number(tile.l) : number(0);
-      fields.a.textContent = tile ? number(tile.a) : number(0);
-      fields.out.textContent = tile ? number(tile.out) : "–";
-      fields.lse.textContent = tile ? number(tile.lse) : "−∞";
-      buttons.start.disabled = buttons.back.disabled = step === 0;
-      buttons.next.disabled = buttons.end.disabled = step === tiles.length;
-    }
-
-    slider.addEventListener("input", () => go(0));
-    slider.addEventListener("keydown", (event) => event.stopPropagation());
-    root.addEventListener("keydown", (event) => {
-      const action = { ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(Infinity) }[event.key];
-      if (!action) return;
-      event.preventDefault();
-      event.stopPropagation();
-      action();
-    });
-    const row = el("div", { className: "explorer-slider" }, el("label", { htmlFor: name, textContent: "Keys in a tile" }), slider, width);
-    const facts = el("div", { className: "stepper-counters" }, fact("m, highest score", "m"), fact("factor for old sums", "factor"), fact("l, sum of weights", "l"),
-      fact("a, weighted values", "a"), fact("output a / l so far", "out"), fact("log-sum-exp so far", "lse"));
-    root.querySelector(".widget-static").replaceWith(
-      el("div", { className: "widget-live" }, row, controls, say, tape, facts,
-        el("p", { className: "widget-help", textContent: "Keys, once a button has the focus: ← and → move by a tile, Home and End jump. On the slider they change the tile." })));
+      outputs.m.textContent = show(tile.m, "−∞");
+      outputs.factor.textContent = step > 1 ? number(tile.shrink) : "–";
+      outputs.l.textContent = number(tile.l);
+      outputs.a.textContent = number(tile.a);
+      outputs.out.textContent = show(tile.out, "–");
+      outputs.lse.textContent = show(tile.lse, "−∞");
+      const [atStart, atEnd] = [step === 0, step === tiles.length];
+      controls.mark({ start: atStart, back: atStart, next: atEnd, end: atEnd });
+    };
     draw();
-  };
-
-  const start = () => document.querySelectorAll('[data-widget="online-softmax"]').forEach(build);
-  document.readyState === "loading" ? document.addEventListener("DOMContentLoaded", start) : start();
+    return [width.row, controls.row, say, tape, box,
+      help("Keys, once a button has the focus: ← and → move by a tile, Home and End jump. On the slider they change the tile.")];
+  });
 })();

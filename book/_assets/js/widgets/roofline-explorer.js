@@ -4,7 +4,7 @@
  * [phase][batch][context], start: [p, b, c]}. Every number shown is read from the tables.
  */
 (() => {
-  const { svg, el, slider, choice, facts, help, start } = window.CourseWidgets;
+  const { svg, slider, choice, facts, scroll, help, start } = window.CourseWidgets;
   const WIDTH = 520, HEIGHT = 250, LEFT = 56, BOTTOM = 36, TOP = 12, RIGHT = 12;
 
   const axes = (roof, intensities) => {
@@ -62,7 +62,7 @@
     const { box, outputs } = facts({ intensity: "FLOP per byte", attainable: "Attainable", seconds: "Least time of the pass", bound: "Bound by" });
     const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "widget-plot", "aria-hidden": "true" });
     draw();
-    return [phase.row, batch.row, context.row, box, el("div", { className: "widget-scroll" }, picture),
+    return [phase.row, batch.row, context.row, box, scroll("Drawing of the roofline", picture),
       help("The line is the roof of the machine that built this page, the dashed one its ridge. In decode a text has that many tokens behind it; in prefill it is read whole.")];
   });
 })();
