@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from nimblelm.inference.sampling import GREEDY, Sampling, probabilities, sample
+from nimblelm.inference.sampling import GREEDY, Sampling, draw
 
 
 @torch.inference_mode()
@@ -41,7 +41,7 @@ def generate(
     while len(output) < max_new_tokens:
         logits = model(tokens, position)[-1]
         position += len(tokens)
-        tokens = sample(probabilities(logits, sampling), generator)[None]
+        tokens = draw(logits, sampling, generator)[0][None]
         output.append(tokens)
         if eos_token is not None and tokens.item() == eos_token:
             break

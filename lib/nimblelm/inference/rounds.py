@@ -1,14 +1,26 @@
 """One round of speculative decoding: draft a block, check it in one pass of the target, keep what its law allows."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from nimblelm.inference.acceptance import accept, next_token_probs
 from nimblelm.inference.acceptance_stats import Round
-from nimblelm.inference.sampling import GREEDY, Sampling, probabilities, sample
+from nimblelm.inference.sampling import GREEDY, Sampling, draw, probabilities, sample
+
+
+class DraftBlock(NamedTuple):
+    """Tokens that a draft proposes, and the laws that it drew them from; None where it proposes them for certain.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+
+    tokens: Int[Tensor, "G"]
+    probs: Float[Tensor, "G V"] | None
 
 
 @torch.inference_mode()
@@ -38,21 +50,39 @@ def speculative_round(
 
     Chapter: book/ch02_speculative_decoding
     """
-    end = len(tokens)
-    start = max(end - 2, 0)
-    block, position, draft_tokens, draft_probs = tokens[start:], start, [], []
+    start = max(len(tokens) - 2, 0)
+    block, position, drafted, laws = tokens[start:], start, [tokens[:0]], []
     for _ in range(draft_length):
-        draft_probs.append(probabilities(draft(block, position)[-1], sampling))
+        token, law = draw(draft(block, position)[-1], sampling, generator)
         position += len(block)
-        block = sample(draft_probs[-1], generator)[None]
-        draft_tokens.append(block)
+        block = token[None]
+        drafted.append(block)
+        laws.append(law)
+    proposed = DraftBlock(torch.cat(drafted), torch.stack(laws) if laws else None)
+    return check_block(target, tokens, proposed, sampling, generator)
 
-    target_probs = probabilities(target(torch.cat([tokens[-1:], *draft_tokens]), end - 1), sampling)
-    if not draft_length:
-        return Round(sample(target_probs, generator), 0, tokens[:0])
 
-    proposed, q = torch.cat(draft_tokens), torch.stack(draft_probs)
-    uniforms = torch.rand(draft_length, generator=generator, device=tokens.device)
-    num_accepted = accept(target_probs, q, proposed, uniforms)
-    following = sample(next_token_probs(target_probs, q, num_accepted), generator)
-    return Round(torch.cat([proposed[:num_accepted], following[None]]), num_accepted, proposed)
+@torch.inference_mode()
+def check_block(
+    target: Callable[[Tensor, int], Tensor],
+    tokens: Int[Tensor, "n"],
+    block: DraftBlock,
+    sampling: Sampling = GREEDY,
+    generator: torch.Generator | None = None,
+) -> Round:
+    """One pass of the target over a block, wherever it comes from; what is kept, and the target's own token after it.
+
+    Args:
+        target, tokens, sampling, generator: as in `speculative_round`.
+        block: the proposal; an empty one makes this an autoregressive step.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    logits = target(torch.cat([tokens[-1:], block.tokens]), len(tokens) - 1)
+    if not len(block.tokens):
+        return Round(draw(logits, sampling, generator)[0], 0, block.tokens)
+    p = probabilities(logits, sampling)
+    q = F.one_hot(block.tokens, p.shape[-1]).to(p.dtype) if block.probs is None else block.probs
+    num_accepted = accept(p, q, block.tokens, torch.rand(len(q), generator=generator, device=tokens.device))
+    following = sample(next_token_probs(p, q, num_accepted), generator)
+    return Round(torch.cat([block.tokens[:num_accepted], following[None]]), num_accepted, block.tokens)

@@ -84,6 +84,17 @@ def sample(probs: Float[Tensor, "*batch V"], generator: torch.Generator | None =
     return torch.searchsorted(cumulative, u, right=True)[..., 0]
 
 
+def draw(
+    logits: Float[Tensor, "*batch V"], sampling: Sampling, generator: torch.Generator | None = None
+) -> tuple[Int[Tensor, "*batch"], Float[Tensor, "*batch V"]]:
+    """A token for each row of logits, and the law that it was drawn from; greedy decoding draws no random number.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    law = probabilities(logits, sampling)
+    return (law.argmax(-1) if sampling.temperature == 0 else sample(law, generator)), law
+
+
 def race(probs: Float[Tensor, "*batch V"], exponentials: Float[Tensor, "*batch V"]) -> Int[Tensor, "*batch"]:
     """Draw one token from each law with given randomness, without a look at the outcome from the host.
 

@@ -1,6 +1,6 @@
 """Speculative decoding: rounds of drafting and checking until the text is long enough or ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -50,16 +50,39 @@ def speculative_generate(
 
     Chapter: book/ch02_speculative_decoding
     """
+
+    def next_round(tokens: Tensor, length: int) -> Round:
+        return speculative_round(target, draft, tokens, length, sampling, generator)
+
+    return generate_in_rounds([target, draft], next_round, prompt, max_new_tokens, draft_length, eos_token)
+
+
+def generate_in_rounds(
+    models: Sequence[Callable[[Tensor, int], Tensor]],
+    next_round: Callable[[Tensor, int], Round],
+    prompt: Int[Tensor, "P"],
+    max_new_tokens: int,
+    draft_length: int,
+    eos_token: int | None,
+) -> SpeculativeOutput:
+    """The loop around rounds of any kind.
+
+    Args:
+        models: read the prompt but its last token before the first round.
+        next_round: `next_round(tokens, length)` continues the text by a round that proposes at most `length` tokens.
+        prompt, max_new_tokens, draft_length, eos_token: as in `speculative_generate`, which names the errors as well.
+
+    Chapter: book/ch02_speculative_decoding
+    """
     check_request(prompt, max_new_tokens)
     if draft_length < 0:
         raise ValueError(f"draft_length {draft_length} is below 0")
     if len(prompt) > 1:
-        target(prompt[:-1], 0)
-        draft(prompt[:-1], 0)
+        for model in models:
+            model(prompt[:-1], 0)
     tokens, rounds, limit = prompt, [], len(prompt) + max_new_tokens
     while len(tokens) < limit:
-        length = min(draft_length, limit - len(tokens) - 1)
-        rounds.append(speculative_round(target, draft, tokens, length, sampling, generator))
+        rounds.append(next_round(tokens, min(draft_length, limit - len(tokens) - 1)))
         new = rounds[-1].tokens
         ends = [] if eos_token is None else (new == eos_token).nonzero()
         tokens = torch.cat([tokens, new[: ends[0] + 1] if len(ends) else new])

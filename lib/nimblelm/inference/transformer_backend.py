@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nimblelm.inference.paged_cache import PagedKVCache
 from nimblelm.inference.ragged_batch import TokenBlock, ragged_forward
-from nimblelm.inference.sampling import GREEDY, Sampling, probabilities, sample
+from nimblelm.inference.sampling import GREEDY, Sampling, draw
 from nimblelm.inference.scheduler import Request, Share
 from nimblelm.nn.transformer import Transformer
 
@@ -73,7 +73,7 @@ class TransformerBackend:
         ]
         for name, share, logits in zip(names, shares, ragged_forward(self.model, blocks, self.cache), strict=True):
             if share.emits:
-                token = sample(probabilities(logits, self.sampling), self.generators.get(name))[None]
+                token = draw(logits, self.sampling, self.generators.get(name))[0][None]
                 self.texts[name] = torch.cat([self.texts[name], token])
                 share.progress.stopped = self.eos_token is not None and token.item() == self.eos_token
         return time.perf_counter() - began
