@@ -8,8 +8,7 @@ def store_by_column(model: nn.Module) -> None:
 
     A decoder's pass over T tokens multiplies x (T, in) by W^T (in, out). The BLAS of a CPU streams W^T where it lies in
     memory row by row, which is W column by column. Where W lies row by row and T is more than about three, it packs a
-    transposed copy first, and a pass over a short block costs up to twice what reading the weights costs. The product
-    of a single token takes the same time either way.
+    transposed copy first, which a short block feels. The product of a single token takes the same time either way.
 
     Weights that an embedding shares stay as they are: lookups read them by rows.
 
