@@ -1,0 +1,50 @@
+"""The commands around people: appeals and exports for instructors, hints and a fresh start for students."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.cli import COULD_NOT_GRADE, Assignment, Json, NoSandbox, _course, _print_json, _progress, app
+
+
+class Format(StrEnum):
+    """What a score can be exported as."""
+
+    canvas = "canvas"
+    gradescope = "gradescope"
+
+
+Notebook = Annotated[Path, typer.Argument(help="The notebook, for example a02_speculative_decoding.ipynb.")]
+Exercise = Annotated[str, typer.Argument(help="The exercise, for example accept.")]
+
+
+@app.command(epilog="Example: autograder appeal ann a02_speculative_decoding")
+def appeal(
+    student: Annotated[str, typer.Argument(help="The folder under submitted/.", show_default=False)],
+    assignment: Assignment,
+    record: Annotated[bool, typer.Option("--record", help="Put the new outcome on record; else nothing changes.")] = (
+        False
+    ),
+    no_sandbox: NoSandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Judge one submission once more from its run key, and show the old and the new outcome of each check.
+
+    Correctness must come out the same: where it does not, the exit status is 3. Only timings may differ.
+    """
+    with _course(as_json) as course:
+        from autograder import appeal as appealing
+        from autograder import show
+        from autograder.judging import Policy
+
+        with _progress(f"Appeal of {student}", 1, quiet=as_json) as step:
+            found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step)
+        if record:
+            appealing.record(course, found)
+    if as_json:
+        _print_json(found.json(record))
+    else:
+        show.show_appeal(found, record)
+    raise typer.Exit(COULD_NOT_GRADE if found.breaks_the_promise else 0)
