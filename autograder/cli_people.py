@@ -48,3 +48,29 @@ def appeal(
     else:
         show.show_appeal(found, record)
     raise typer.Exit(COULD_NOT_GRADE if found.breaks_the_promise else 0)
+
+
+@app.command(epilog="Example: autograder hint a02_speculative_decoding.ipynb accept")
+def hint(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
+    """For students: show the next hint of an exercise."""
+    with _course(as_json) as course:
+        from autograder import student
+
+        found = student.next_hint(notebook, exercise, course.package)
+    if as_json:
+        _print_json({"exercise": exercise, "hint": found.text, "number": found.number, "of": found.of})
+    else:
+        typer.echo(found)
+
+
+@app.command(epilog="Example: autograder reset a02_speculative_decoding.ipynb accept")
+def reset(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
+    """For students: put one exercise's cell back as it was released; a backup of the notebook is kept."""
+    with _course(as_json) as course:
+        from autograder import student
+
+        backup = student.reset(notebook, exercise, course.package)
+    if as_json:
+        _print_json({"exercise": exercise, "backup": str(backup)})
+    else:
+        typer.echo(student.reset_sentence(exercise, backup))
