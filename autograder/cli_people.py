@@ -50,6 +50,40 @@ def appeal(
     raise typer.Exit(COULD_NOT_GRADE if found.breaks_the_promise else 0)
 
 
+@app.command(epilog="Example: autograder export a02_speculative_decoding --format canvas --out grades.csv")
+def export(
+    assignment: Assignment,
+    kind: Annotated[Format, typer.Option("--format", help="Which system is to take it.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="File for Canvas, folder for Gradescope. Default: under _build/export/.")
+    ] = None,
+    canvas_id: Annotated[int | None, typer.Option(help="The assignment's number in Canvas.", min=1)] = None,
+    no_sandbox: NoSandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Write the scores on record as Canvas' gradebook CSV or as Gradescope's results.json of each student."""
+    with _course(as_json) as course:
+        from autograder import exports
+        from autograder.judging import Policy
+
+        found = exports.outcomes(course, assignment, Policy(sandbox=not no_sandbox))
+        folder = course.build / "export" / course.require(assignment)
+        if kind is Format.canvas:
+            path = out or folder / "canvas.csv"
+            exports.write_canvas(course, assignment, found, path, canvas_id)
+        else:
+            path = out or folder / "gradescope"
+            exports.write_gradescope(course, assignment, found, path)
+    without = [one.student for one in found if one.score is None]
+    if as_json:
+        exported = len(found) - len(without)
+        _print_json({"assignment": assignment, "path": str(path), "exported": exported, "without_score": without})
+        return
+    typer.echo(f"{path}: {len(found) - len(without)} students")
+    if without:
+        typer.secho(f"Without a score, so left empty: {', '.join(without)}", err=True, fg="yellow")
+
+
 @app.command(epilog="Example: autograder hint a02_speculative_decoding.ipynb accept")
 def hint(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
     """For students: show the next hint of an exercise."""
