@@ -6,7 +6,8 @@ python benchmarks/bench_fair_timing.py --quick    one of each
 Both sides are workers in the sandbox, timed as a speed check times them. The timed function is softmax attention with
 all scores in memory, 64 MB of them, because it feels its neighbours. Contention is a process on each core that copies
 memory during every second block of the reference. Ratios are of what was measured to what was planted; the last row
-is the share of verdicts under contention that were INVALID or gave all the points.
+is the share of verdicts under contention that were INVALID or gave all the points. The recorded blocks are also
+replayed with a slowdown of known size in the reference's second block of each sample.
 """
 
 import os
@@ -32,9 +33,11 @@ from autograder.process import WorkerProcess
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
 from autograder.speed import Baseline, Student, Trials, injects
+from autograder.timing import Sample
 from autograder.workspace import Workspace
 
 KNOTS = ((0.5, 0.0), (1.0, 2.0))
+FACTORS = (1.0, 1.02, 1.04, 1.06, 1.07, 1.09, 1.1, 1.12, 1.15, 1.2, 1.3, 1.5)  # of the reference's second block
 OURS = "nimblelm.nn.long_range.methods:naive_attention"
 SAME = "from nimblelm.nn.long_range.methods import naive_attention as attention\n"
 TWICE = f"{SAME}once = attention\n\n\ndef attention(q, k, v):\n    once(q, k, v)\n    return once(q, k, v)\n"
@@ -113,6 +116,17 @@ def plain(found: timing.Verdict) -> dict[str, Any]:
     return {"points": found.points, "interval": asdict(found.interval) if found.interval else None, "samples": samples}
 
 
+def replayed(found: list[timing.Verdict], factor: float) -> dict[str, Any]:
+    """Recorded verdicts once more, the second block of the reference in each sample slower by a planted factor."""
+    points = []
+    for one in found:
+        slowed = [Sample(s.before, s.student, [factor * seconds for seconds in s.after]) for s in one.samples]
+        good = [s for s in slowed if s.disagreement <= timing.POLICY.noise]
+        enough = len(good) >= timing.POLICY.samples
+        points.append(timing.points_for(timing.interval(good, timing.POLICY.noise).high, KNOTS) if enough else None)
+    return {"factor": factor, "invalid": points.count(None), "of": len(points), "points": points}
+
+
 def pooled(row: str, found: list[timing.Verdict], planted: float) -> Row:
     """The median verdict over what was planted, with the widest of their intervals' bounds."""
     known = [one.interval for one in found if one.interval]
@@ -141,7 +155,8 @@ def main() -> None:
         report("bench_fair_timing", [], {"not measured": said}, options)
         return
     found = measure(1 if options.quick else 5)
-    kept = sum(one.points in (None, KNOTS[-1][1]) for one in found["contention"]) / len(found["contention"])
+    free = KNOTS[-1][1]
+    kept = sum(one.points in (None, free) for one in found["contention"]) / len(found["contention"])
     rows = [
         pooled("reference against itself / 1", found["itself"], 1.0),
         pooled("planted delay / 0.5", found["delay"], 0.5),
@@ -149,6 +164,7 @@ def main() -> None:
     ]
     details: dict[str, Any] = {"noise": timing.POLICY.noise, "knots": KNOTS, "cores": os.cpu_count()}
     details |= {name: [plain(one) for one in verdicts] for name, verdicts in found.items()}
+    details["replayed with a planted slowdown"] = [replayed(found["itself"], factor) for factor in FACTORS]
     report("bench_fair_timing", rows, details, options)
 
 
