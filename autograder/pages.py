@@ -33,6 +33,7 @@ ul.checks li { display: grid; grid-template-columns: 1.5rem 1fr auto; gap: 0 .5r
 .values dt { color: var(--soft); } .values dd { margin: 0; font-family: ui-monospace, monospace; }
 svg { display: block; width: 100%; max-width: 30rem; height: auto; color: var(--ink); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
+th { font-weight: 600; } tbody th { font-weight: 400; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 """

@@ -41,7 +41,8 @@ FACTORS = (1.0, 1.02, 1.04, 1.06, 1.07, 1.09, 1.1, 1.12, 1.15, 1.2, 1.3, 1.5)  #
 OURS = "nimblelm.nn.long_range.methods:naive_attention"
 SAME = "from nimblelm.nn.long_range.methods import naive_attention as attention\n"
 TWICE = f"{SAME}once = attention\n\n\ndef attention(q, k, v):\n    once(q, k, v)\n    return once(q, k, v)\n"
-HOG = "import ctypes, numpy\nctypes.CDLL(None).prctl(1, 9)\na = numpy.zeros(2 ** 25)\nwhile True:\n    b = a.copy()\n"  # dies with us
+# ends with us, however we end
+HOG = "import ctypes, numpy\nctypes.CDLL(None).prctl(1, 9)\na = numpy.zeros(2 ** 25)\nwhile True:\n    b = a.copy()\n"
 
 
 def trial(rng: torch.Generator) -> Trial:
