@@ -16,6 +16,7 @@ class Format(StrEnum):
     gradescope = "gradescope"
 
 
+Record = Annotated[bool, typer.Option("--record", help="Put the new outcome on record. Else nothing changes.")]
 Notebook = Annotated[Path, typer.Argument(help="The notebook, for example a02_speculative_decoding.ipynb.")]
 Exercise = Annotated[str, typer.Argument(help="The exercise, for example accept.")]
 
@@ -24,9 +25,7 @@ Exercise = Annotated[str, typer.Argument(help="The exercise, for example accept.
 def appeal(
     student: Annotated[str, typer.Argument(help="The folder under submitted/.", show_default=False)],
     assignment: Assignment,
-    record: Annotated[bool, typer.Option("--record", help="Put the new outcome on record; else nothing changes.")] = (
-        False
-    ),
+    record: Record = False,
     no_sandbox: NoSandbox = False,
     as_json: Json = False,
 ) -> None:
