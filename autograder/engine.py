@@ -119,6 +119,7 @@ class Exercise:
     shows: tuple[str, ...] = ()
     injects: Mapping[str, str] = field(default_factory=dict)
     deadline_s: float = DEFAULT_EXERCISE_S
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,28 @@ def scores(course: Course, assignment: str) -> dict[str, dict[str, float | None]
         }
 
 
+def people(course: Course, assignment: str) -> dict[str, dict[str, Any]]:
+    """What the gradebook knows beside our scores: student -> {name, lms_id, by_hand, penalty}.
+
+    `by_hand` is exercise -> (points, of), where a person gave a mark or extra credit.
+    """
+    with _open(course.db_url) as book:
+        return {
+            one.student.id: {
+                "name": ", ".join(filter(None, (one.student.last_name, one.student.first_name))),
+                "lms_id": one.student.lms_user_id or "",
+                "by_hand": {
+                    grade.cell.name.removesuffix("_test"): (float(grade.score), float(grade.max_score))
+                    for notebook in one.notebooks
+                    for grade in notebook.grades
+                    if grade.manual_score is not None or grade.extra_credit
+                },
+                "penalty": float(one.late_submission_penalty or 0.0),
+            }
+            for one in book.assignment_submissions(assignment)
+        }
+
+
 def _open(db_url: str) -> Any:
     """nbgrader's gradebook. It makes a new one with the `alembic` of this environment, activated or not."""
     from nbgrader.api import Gradebook

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -96,9 +97,11 @@ class Judging:
 
     def key(self, job: Job) -> str:
         """Names everything the result depends on."""
-        bundle = job.bundle
-        run = run_key(self._secret, bundle)
-        return job_key(bundle=bundle.sha256, run_key=run, policy=job.policy.key_parts(), **self._versions)
+        return self._key(job, self._versions)
+
+    def _key(self, job: Job, versions: dict[str, Any]) -> str:
+        run = run_key(self._secret, job.bundle)
+        return job_key(bundle=job.bundle.sha256, run_key=run, policy=job.policy.key_parts(), **versions)
 
     def results(
         self, jobs: Iterable[Job], *, workers: int | None = None, progress: Progress = lambda *_: None
@@ -147,6 +150,56 @@ class Judging:
                 self._ledger.fail(key, f"{type(error).__name__}: {error}")
                 raise
         return parse_result(self._ledger.result(key), key).settled()
+
+    def recorded(self, job: Job) -> Result | None:
+        """What was last found for a job: in the ledger, else under earlier versions in the audit log; never judged."""
+        key = self.key(job)
+        known = self._ledger.result(key)
+        if known is not None:
+            return parse_result(known, key).settled()
+        lines = self.course.audit_path.read_text(encoding="utf-8") if self.course.audit_path.is_file() else ""
+        for line in reversed(lines.splitlines()):
+            if job.bundle.sha256 in line:
+                run = json.loads(line)
+                if run["bundle"] == job.bundle.sha256 and run["result"]["key"] == self._key(job, run["versions"]):
+                    return parse_result(run["result"], run["result"]["key"]).settled()
+        return None
+
+    def replay(self, job: Job, progress: Callable[[float, str], object] = lambda *_: None) -> dict[str, Any]:
+        """Judge a job once more from its run key and give the judge's JSON; ledger and audit stay as they are.
+
+        Raises:
+            CannotGrade: the judge failed or refused.
+        """
+        key = self.key(job)
+        self.course.build.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="appeal-", dir=self.course.build) as place:
+            folder = Path(place)
+            about = {**self._job_file(key, job), "audit": str(folder / "samples.jsonl")}
+            write_durably(folder / "job.json", json.dumps(about))
+            for _ in range(MAX_INVALID_RUNS):
+                run_judge(
+                    job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
+                    watch=lambda: None, event=lambda event: _pass_on(event, progress),
+                )  # fmt: skip
+                raw = read_result(folder / "result.json")
+                if not parse_result(raw, key).is_invalid:
+                    break
+        return raw
+
+    def record(self, job: Job, raw: dict[str, Any]) -> None:
+        """Put a replayed result in the place of the ledger's, and into the audit log.
+
+        Raises:
+            CannotGrade: the job is being judged at this moment.
+        """
+        key = self.key(job)
+        self._ledger.forget(key)
+        self._ledger.add(key, self.assignment, job.bundle.sha256)
+        if not self._ledger.lease(key):
+            raise CannotGrade(f"Job {key[:12]} is being judged at this moment. Try again when it is done.")
+        if self._ledger.finish(key, raw):
+            self._audit(job.bundle, raw, self._folder(key))
 
     def forget(self, job: Job) -> None:
         """Drop what is known of a job, so that it is judged again."""

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from autograder.course import AutograderError, Course
 from autograder.sources import modules_behind
+from autograder.student import RELEASED
 
+MAIN = '''"""`python -m autograder hint NOTEBOOK EXERCISE` and `python -m autograder reset NOTEBOOK EXERCISE`."""
+
+from autograder.student import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
+'''
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: the same content gives the same file
 STUDENT_TOOLS = ("jupyterlab", "matplotlib")
 
@@ -22,6 +30,8 @@ Needed: Python 3.11 or 3.12; no GPU.
     .venv/bin/jupyter lab {assignment}.ipynb
 
 Fill in the cells marked `YOUR CODE HERE` and run the cell below each: it checks your work and says what is wrong.
+Stuck? `.venv/bin/python -m autograder hint {assignment}.ipynb EXERCISE` gives the next hint, and `reset` in the
+place of `hint` puts that exercise's cell back as it was; a backup is kept. The exercises are {exercises}.
 Write nothing that an exercise needs into cells of your own: each exercise is graded from its own cell alone.
 Then hand in `{assignment}.ipynb`. On Windows, write `.venv\\Scripts` for `.venv/bin`.
 
@@ -55,13 +65,18 @@ def build_zip(course: Course, assignment: str) -> Path:
 
 def _files(course: Course, assignment: str, wheel: Path) -> dict[str, bytes]:
     tasks = course.tasks(assignment)
-    readme = README.format(title=course.task(assignment)["title"], assignment=assignment)
+    task, notebook = course.task(assignment), course.student_notebook(assignment).read_bytes()
+    exercises = ", ".join(f"`{exercise['id']}`" for exercise in task["exercise"])
+    readme = README.format(title=task["title"], assignment=assignment, exercises=exercises)
+    behind = modules_behind("check", "student", tasks / "visible.py")
     return {
         "README.md": readme.encode(),
         "requirements.txt": _requirements(course, wheel).encode(),
         wheel.name: wheel.read_bytes(),
-        f"{assignment}.ipynb": course.student_notebook(assignment).read_bytes(),
-        **{f"autograder/{path.name}": path.read_bytes() for path in modules_behind("check", tasks / "visible.py")},
+        f"{assignment}.ipynb": notebook,
+        "autograder/__main__.py": MAIN.encode(),
+        **{f"autograder/{path.name}": path.read_bytes() for path in behind},
+        f"autograder/tasks/{assignment}/{RELEASED}": notebook,
         **{
             f"autograder/tasks/{assignment}/{name}": (tasks / name).read_bytes() for name in ("task.toml", "visible.py")
         },

@@ -8,13 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autograder.feedback import number
+from autograder.pages import number
 
 if TYPE_CHECKING:
+    from autograder.appeal import Appeal
     from autograder.bundle import Bundle
     from autograder.controller import Report
     from autograder.mutants import KillTable
-    from autograder.result import Result
+    from autograder.result import CheckResult, Result
 
 MAX_CHANGES = 20
 
@@ -77,6 +78,36 @@ def show_checks(bundle: "Bundle", result: "Result") -> None:
                 f"{one.title.rstrip('.')}: {one.message}" if one.message else one.title
             )
             typer.secho(text, fg="green" if passed else "red")
+
+
+def show_appeal(found: "Appeal", recorded: bool) -> None:
+    """Old and new outcome of each check side by side, and what they mean together."""
+    table = Table(title=f"Appeal of {found.student} in {found.job.bundle.assignment}")
+    for heading in ("exercise", "check", "on record", "now", ""):
+        table.add_column(heading, overflow="fold")
+    for pair in found.pairs:
+        remark = "measured" if pair.is_timed else "differs" if pair.differs else "the same"
+        style = "red" if pair.differs and not pair.is_timed else ""
+        cells = (pair.exercise, pair.either.title, _outcome(pair.old), _outcome(pair.new))
+        table.add_row(*map(Text, cells), Text(remark, style=style))
+    old, new = (f"{number(one.score)} of {number(one.max)}" for one in (found.old, found.new))
+    table.add_section()
+    table.add_row("", "score", old, new, "")
+    Console().print(table)
+    if found.breaks_the_promise:
+        typer.secho("The same judge found another correctness from the same inputs: do not trust it.", fg="red")
+    elif found.same_correctness:
+        typer.echo("Correctness came out the same.")
+    else:
+        typer.secho("Correctness differs, and so does the judge, the library or the machine.", fg="yellow")
+    typer.echo("The new outcome is on record." if recorded else "Nothing was changed; --record would put it on record.")
+
+
+def _outcome(check: "CheckResult | None") -> str:
+    if check is None:
+        return "–"
+    points = f" {number(check.score)} of {number(check.max)}" if check.max else ""
+    return f"{check.status.replace('_', ' ')}{points}" + (f"\n{check.message}" if check.message else "")
 
 
 def show_kill_table(table: "KillTable") -> None:

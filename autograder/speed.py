@@ -126,6 +126,7 @@ def time_check(
     verdict = timing.judge_speed(main, side, check.speed.knots, policy)
     wall_s = {"baseline": statistics.median(main.wall_s), "student": statistics.median(side.wall_s)}
     details = {"baseline": main.name, "round_trip_us": ours.round_trip_us, "wall_s": wall_s, **verdict.summary()}
+    details["knots"] = [list(knot) for knot in check.speed.knots]
     if verdict.points is None or verdict.interval is None:
         sentence = f"The machine was too busy to time this fairly, {policy.runs} times over: speed does not count here."
         return SpeedOutcome(None, sentence, details)

@@ -134,6 +134,16 @@ def points_for(speedup: float, knots: Sequence[tuple[float, float]]) -> float:
     return knots[-1][1]
 
 
+def steps(knots: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The speedups at which the points of `points_for` rise, with what they rise to."""
+    found = [(knots[0][0], knots[0][1])] if knots[0][1] else []
+    for (low, fewer), (high, more) in itertools.pairwise(knots):
+        for halves in range(math.floor(fewer / STEP) + 1, math.floor(more / STEP) + 1):
+            share = (halves * STEP - fewer) / (more - fewer)
+            found.append((low * (high / low) ** share, halves * STEP))
+    return found
+
+
 def judge_speed(
     reference: Contestant, student: Contestant, knots: Sequence[tuple[float, float]], policy: Policy = POLICY
 ) -> Verdict:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Row:
-    """One measured ratio with its 95 % interval, and the least that we ask of it; nan where it was not measured."""
+    """One measured ratio with its 95 % interval, and the least that we ask of it; nan where there is none."""
 
     row: str
     ratio: float
@@ -33,12 +33,14 @@ def missing(row: str, goal: float) -> Row:
     return Row(row, math.nan, math.nan, math.nan, goal)
 
 
-def arguments(description: str, **flags: str) -> argparse.Namespace:
-    """The options that all benchmarks share, and a benchmark's own flags with what they do."""
+def arguments(description: str, numbers: dict[str, str] | None = None, **flags: str) -> argparse.Namespace:
+    """The options that all benchmarks share, and a benchmark's own flags and whole numbers with what they do."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repeats: a look, not a result")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/<device>/<benchmark>.json")
+    for name, purpose in (numbers or {}).items():
+        parser.add_argument(f"--{name}", type=int, help=purpose)
     for name, purpose in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=purpose)
     return parser.parse_args()
@@ -58,7 +60,7 @@ def report(benchmark: str, rows: list[Row], details: dict, options: argparse.Nam
         ratio, interval = (
             ("missing", "") if math.isnan(row.ratio) else (f"{row.ratio:.2f}", f"{row.low:.2f} to {row.high:.2f}")
         )
-        table.add_row(row.row, ratio, interval, f"{row.goal:.2f}")
+        table.add_row(row.row, ratio, interval, "none" if math.isnan(row.goal) else f"{row.goal:.2f}")
     console.print(table)
     for name, value in details.items():
         console.print(f"{name}: {value}", highlight=False)

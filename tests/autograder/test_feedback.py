@@ -9,7 +9,8 @@ import pytest
 
 from autograder.bundle import Bundle
 from autograder.controller import Graded, Report, grade
-from autograder.feedback import number, write_feedback
+from autograder.feedback import said_and_values, write_feedback
+from autograder.pages import number
 from autograder.result import CheckResult, ExerciseResult, Result, parse_result
 from tests.autograder.toy import TOY, Toy
 
@@ -127,10 +128,10 @@ def test_index_links_every_page_and_old_pages_go(toy: Toy) -> None:
     both = Report(TOY, (graded(result(a=row("passed", 1.0))), graded(None, student="bob & co")))
     *pages, index = write_feedback(toy.course, both)
     links = [given["href"] for tag, given in Tags(index.read_text()).tags if tag == "a"]
-    assert links == ["ann/index.html", "bob%20%26%20co/index.html"]
+    assert links == ["class.html", "ann/index.html", "bob%20%26%20co/index.html"]
     assert all(path.is_file() for path in pages)
     write_feedback(toy.course, Report(TOY, both.students[:1]))
-    assert sorted(path.name for path in index.parent.iterdir()) == ["ann", "index.html"]
+    assert sorted(path.name for path in index.parent.iterdir()) == ["ann", "class.html", "index.html"]
 
 
 def test_a_page_that_did_not_change_is_not_written_again(toy: Toy) -> None:
@@ -149,6 +150,112 @@ def test_pages_of_others_stay_when_one_student_is_graded(toy: Toy) -> None:
     assert [path.parent.name for path in paths] == ["ann"]
     assert (index.parent / "bob" / "index.html").is_file()
     assert index.read_text() == before
+
+
+TIMED = {
+    "interval": {"median": 1.3412, "low": 1.2034, "high": 1.4499},
+    "knots": [[1.0, 0], [1.5, 3]],
+    "samples": [{"student": [0.987654]}],
+}
+
+
+def test_a_speedup_is_drawn_over_its_knots_and_said_in_words(toy: Toy) -> None:
+    fast = replace(row("passed", 2.0, 3.0, "1.34 times as fast"), details=TIMED)
+    text = page(toy, graded(result(a=fast)))
+    (drawn,) = [given for tag, given in Tags(text).tags if tag == "svg"]
+    assert drawn["role"] == "img"
+    said = str(drawn["aria-label"])
+    assert "1.34 times as fast, 95 % interval 1.20 to 1.45: 2 points." in said
+    assert "0 points at 1 times, 3 points at 1.5 times" in said
+    assert "0.987654" not in text
+    places = [float(x) for x in re.findall(r"<circle cx=([\d.]+)", text)]
+    knots = [float(x) for x in re.findall(r"<path d='M([\d.]+) 48v14'/>", text)]
+    assert knots[0] < places[0] < knots[1]
+    assert len(re.findall(r"M[\d.]+ 52v6", text)) == 6  # one for each half point
+
+
+def test_a_disturbed_timing_has_no_drawing(toy: Toy) -> None:
+    disturbed = replace(row("not_graded", message="too busy"), details={"interval": None, "knots": TIMED["knots"]})
+    assert "<svg" not in page(toy, graded(result(a=disturbed)))
+
+
+def test_the_first_wrong_value_stands_out_with_yours_and_the_expected(toy: Toy) -> None:
+    checks = {
+        "a": row("passed", 1.0),
+        "b": row("failed", message="wrong: the sum; is a sign lost? (got=[1.5, -2], want=[1.5, 2])"),
+        "c": row("failed", message="also wrong"),
+    }
+    text = page(toy, graded(result(**checks)))
+    assert text.count("Begin here") == 1
+    begin, sentence = text.index("Begin here"), text.index("wrong: the sum; is a sign lost?</span>")
+    assert begin < sentence < text.index("<dt>yours</dt><dd>[1.5, -2]</dd><dt>expected</dt><dd>[1.5, 2]</dd>")
+    assert sentence < text.index("also wrong")
+    assert "Begin here" not in page(toy, graded(result(a=row("passed", 1.0), c=row("not_graded"))))
+
+
+def test_values_are_taken_out_of_every_message_that_fail_makes() -> None:
+    from autograder.expect import CheckFailed, expect_close, expect_equal, explained, fail
+
+    def said(action) -> tuple[str, dict[str, str]]:
+        with pytest.raises(CheckFailed) as caught:
+            action()
+        return said_and_values(str(caught.value))
+
+    assert said(lambda: expect_equal(3, 4, "the count", hint="begin at 0"))[1] == {"got": "3", "want": "4"}
+    assert said(lambda: fail("odd (in a way)", first=[1.0], other="a, b")) == (
+        "odd (in a way)",
+        {"first": "[1.0]", "other": "'a, b'"},
+    )
+    assert said(lambda: expect_close([1], 1.0, "x"))[1] == {}
+
+    def with_reason():
+        with explained(IndexError="no such row"):
+            raise CheckFailed("it raised (got=1)", "IndexError")
+
+    assert said(with_reason) == ("it raised Most likely: no such row.", {"got": "1"})
+
+
+def class_text(toy: Toy, *students: Graded) -> str:
+    *_, about_class, index = write_feedback(toy.course, Report(TOY, students))
+    assert "class.html" in index.read_text()
+    return about_class.read_text()
+
+
+def test_class_page_counts_scores_failures_and_who_is_to_be_looked_at(toy: Toy) -> None:
+    hard, easy, gpu = (replace(row("failed"), title=title) for title in ("Hard <one>", "Easy one", "On a GPU"))
+    right = {"score": 1.0, "status": "passed"}
+    gpu = replace(gpu, status="not_graded", max=0.0, details={})
+    disturbed = replace(row("not_graded", message="too busy"), title="Fast", details={"interval": None})
+    students = [
+        graded(result(a=hard, b=replace(easy, **right), c=gpu), student="ann"),
+        graded(result(a=hard, b=replace(easy, **right), d=replace(disturbed, max=0.0)), student="bob"),
+        graded(result(a=replace(hard, **right), b=easy), student="cat"),
+        graded(result(a=replace(hard, status="flagged", message="a library kernel?"), b=easy), student="dan"),
+        graded(None, student="eve", problem="It is not valid JSON."),
+    ]
+    page = class_text(toy, *students)
+    text = " ".join(Tags(page).text.split())
+    assert "4 students have a score. Median 50% of the points" in text
+    assert text.index("Hard <one> (Addition) 75% 3 of 4") < text.index("Easy one (Addition) 50% 2 of 4")
+    flagged, busy, none = (text.index(part) for part in ("Flagged", "Timing too disturbed", "Not graded"))
+    assert flagged < text.index("dan , add: Hard <one> a library kernel?") < busy
+    assert busy < text.index("bob , add: Fast too busy") < none
+    assert none < text.index("eve : It is not valid JSON.")
+    assert none < text.index("add: On a GPU (1 students)")
+    labels = [given["aria-label"] for tag, given in Tags(page).tags if tag == "svg"]
+    assert labels == ["Students by share of the points: 1 with 0 to 10 %, 3 with 50 to 60 %."]
+
+
+def test_class_page_shows_no_test_code_and_escapes_everything(toy: Toy) -> None:
+    evil = replace(row("flagged", message=EVIL), title=EVIL, details={"seed": 4242})
+    text = class_text(toy, graded(result(a=evil), student=EVIL.replace("/", "")), graded(None, problem=EVIL))
+    assert not {name for name, _ in Tags(text).tags} & {"script", "img"}
+    for secret in ("secret_function_name", "seed 12345", "4242", "1.7654321"):
+        assert secret not in text
+
+
+def test_class_page_of_a_class_without_scores_is_whole(toy: Toy) -> None:
+    assert "Nobody has a score yet." in class_text(toy, graded(None))
 
 
 @pytest.mark.parametrize(("value", "shown"), [(2.0, "2"), (1.5, "1.5"), (0.25, "0.25"), (0.0, "0"), (10.0, "10")])
@@ -196,7 +303,8 @@ def test_control_characters_never_reach_a_page_or_a_terminal() -> None:
 def test_pages_are_readable_in_a_browser(toy: Toy, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
-    found = result(a=row("passed", 1.0), b=row("failed", message="a long message " * 30), c=row("not_graded"))
+    timed = replace(row("passed", 1.0), details=TIMED)
+    found = result(a=timed, b=row("failed", message="a long message " * 30 + "(got=1, want=2)"), c=row("not_graded"))
     *_, index = write_feedback(toy.course, Report(TOY, (graded(found, notes=("A note.",)),)))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
@@ -204,9 +312,10 @@ def test_pages_are_readable_in_a_browser(toy: Toy, tmp_path: Path) -> None:
             view = browser.new_page(color_scheme=scheme, viewport={"width": 390, "height": 800})
             problems: list[str] = []
             view.on("console", lambda message, problems=problems: problems.append(message.text))
-            view.goto((index.parent / "ann" / "index.html").as_uri())
-            assert view.evaluate("document.documentElement.scrollWidth") <= 390
-            assert "1 of 1" in view.inner_text("main")
+            for name, part in (("ann/index.html", "1 of 1"), ("class.html", "Hardest checks"), ("index.html", "ann")):
+                view.goto((index.parent / name).as_uri())
+                assert view.evaluate("document.documentElement.scrollWidth") <= 390
+                assert part in view.inner_text("main")
             assert problems == []
             view.close()
         browser.close()

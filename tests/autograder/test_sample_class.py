@@ -1,5 +1,6 @@
 """Each student of the sample class scores what their file says: the cheats what their honest part deserves."""
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -8,6 +9,7 @@ from autograder import gradebook
 from autograder.controller import Report, grade
 from autograder.course import Course
 from autograder.engine import Check, load_task
+from autograder.exports import canvas_csv, gradescope_results, outcomes
 from autograder.feedback import write_feedback
 from autograder.release import secret_lines, solution_text
 from autograder.sample import expected_points, sample_students, write_sample_class
@@ -56,9 +58,12 @@ def test_nbgrader_holds_the_same_scores(graded: tuple[Course, Report]) -> None:
         assert book[one.student] == {f"{name}_test": exercise.score for name, exercise in one.result.graded.items()}
 
 
-def test_no_page_shows_a_line_of_a_solution_or_of_a_hidden_check(graded: tuple[Course, Report]) -> None:
+def test_no_page_or_export_shows_a_line_of_a_solution_or_of_a_hidden_check(graded: tuple[Course, Report]) -> None:
     course, report = graded
     pages = "".join(path.read_text() for path in write_feedback(course, report))
+    found, task = outcomes(course, report.assignment), course.task(report.assignment)
+    pages += canvas_csv(task["title"], found)
+    pages += "".join(json.dumps(gradescope_results(task, one)) for one in found)
     hidden = (course.tasks(report.assignment) / "checks.py").read_text()
     code = {line.strip() for line in hidden.split("\n") if "=" in line or "(" in line}
     code |= secret_lines(solution_text(course, report.assignment))

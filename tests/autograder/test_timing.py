@@ -10,7 +10,7 @@ from autograder.process import WorkerProcess
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
 from autograder.speed import Student, injects, time_check
-from autograder.timing import Interval, Policy, Sample, interval, judge_speed, points_for
+from autograder.timing import Interval, Policy, Sample, interval, judge_speed, points_for, steps
 from autograder.workspace import Workspace
 from tests.autograder.toy_judge import ASSIGNMENT, RIGHT, TOY
 
@@ -47,6 +47,15 @@ class Recorded:
 )
 def test_points_are_linear_in_the_logarithm_and_come_in_half_steps(speedup, points):
     assert points_for(speedup, KNOTS) == points
+
+
+@pytest.mark.parametrize("knots", [KNOTS, [(1.0, 0), (1.5, 3)], [(0.8, 0.5), (1.0, 1.0), (4.0, 1.75)]])
+def test_steps_are_where_the_points_rise(knots):
+    found = steps(knots)
+    assert found[-1][1] == knots[-1][1] // timing.STEP * timing.STEP
+    for at, points in found:
+        assert points_for(at * (1 + 1e-6), knots) == points
+        assert points_for(at * (1 - 1e-6), knots) == (points - timing.STEP if at > knots[0][0] else 0)
 
 
 def test_points_at_the_first_knot_are_given():

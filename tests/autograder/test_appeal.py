@@ -1,0 +1,147 @@
+"""An appeal replays a submission and shows both outcomes; it changes nothing unless asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from autograder import gradebook, judging
+from autograder.appeal import appeal, record
+from autograder.bundle import read_bundle
+from autograder.cli import app
+from autograder.controller import grade
+from autograder.course import CannotGrade, UsageError, write_durably
+from autograder.feedback import write_feedback
+from tests.autograder.toy import CHECKS, TOY, Toy
+
+ADD = "def add(a, b):\n    return a + b"
+TIMED = """checks = [one]
+    fast = float(open("fast.txt").read())
+    if name == "add" and passed:
+        timed = {"status": "passed" if fast else "failed", "message": "", "details": {"interval": None}}
+        checks.append({"name": "fast", "title": "Fast", "points": fast, "max": 2, **timed})
+        one["points"], one["max"], worth = 1, 1, 3
+"""
+
+
+@pytest.fixture
+def timed(toy: Toy) -> Toy:
+    """Ann's submission is graded, by a judge whose timing gives what `fast.txt` says."""
+    judge = toy.course.root / "fake_judge.py"
+    text = judge.read_text().replace("checks = [one]\n", TIMED)
+    judge.write_text(text.replace('"score": worth * passed,', '"score": sum(c["points"] for c in checks),'))
+    fast(toy, 0.5)
+    toy.submit("ann", toy.notebook(add=ADD))
+    write_feedback(toy.course, grade(toy.course, TOY, policy=toy.policy))
+    return toy
+
+
+def fast(toy: Toy, points: float) -> None:
+    (toy.course.root / "fast.txt").write_text(str(points))
+
+
+def state(toy: Toy) -> dict[str, object]:
+    """Everything that an appeal may change when asked to."""
+    page = toy.course.feedback(TOY) / "ann" / "index.html"
+    with judging.judging_for(toy.course, TOY) as open_judging:
+        known = open_judging._ledger._database.execute("SELECT * FROM jobs").fetchall()
+    files = sorted(str(path) for path in toy.course.build.rglob("*") if path.name != "nbgrader.log")
+    return {
+        "ledger": [tuple(one) for one in known],
+        "gradebook": gradebook.scores(toy.course, TOY),
+        "audit": toy.course.audit_path.read_text(),
+        "page": page.read_text(),
+        "files": files,
+    }
+
+
+def test_an_appeal_finds_the_same_correctness_and_changes_nothing(timed: Toy) -> None:
+    before = state(timed)
+    fast(timed, 1.0)
+    found = appeal(timed.course, TOY, "ann", timed.policy)
+    assert timed.judge_runs == 2
+    assert (found.same_judge, found.same_correctness, found.breaks_the_promise) == (True, True, False)
+    assert [(p.exercise, p.either.title, p.is_timed, p.differs) for p in found.pairs] == [
+        ("add", "It <b>works</b>", False, False),
+        ("add", "Fast", True, True),
+        ("double", "It <b>works</b>", False, False),
+    ]
+    assert (found.old.score, found.new.score) == (1.5, 2.0)
+    assert state(timed) == before
+
+
+def test_a_new_outcome_is_recorded_everywhere_when_asked(timed: Toy) -> None:
+    fast(timed, 1.0)
+    record(timed.course, appeal(timed.course, TOY, "ann", timed.policy))
+    assert timed.judge_runs == 2  # what was replayed is recorded: it is not judged a third time
+    assert gradebook.scores(timed.course, TOY)["ann"] == {"add_test": 2.0, "double_test": 0.0}
+    assert ">2</span> of" in (timed.course.feedback(TOY) / "ann" / "index.html").read_text()
+    assert len(timed.course.audit_path.read_text().splitlines()) == 2
+    assert grade(timed.course, TOY, policy=timed.policy).json()["scores"]["ann"]["score"] == 2.0
+
+
+def test_another_correctness_from_the_same_judge_is_an_alarm_and_is_not_recorded(timed: Toy) -> None:
+    judge = timed.course.root / "fake_judge.py"
+    judge.write_text(judge.read_text().replace("right[name] in source", "name == 'double'"))
+    before = state(timed)
+    found = appeal(timed.course, TOY, "ann", timed.policy)
+    assert found.breaks_the_promise
+    with pytest.raises(CannotGrade, match="not to be trusted"):
+        record(timed.course, found)
+    assert state(timed) == before
+
+
+def test_a_changed_task_is_told_apart_and_the_audit_still_knows_the_old_outcome(timed: Toy) -> None:
+    write_durably(timed.course.tasks(TOY) / "checks.py", CHECKS + "\n# another version\n")
+    judge = timed.course.root / "fake_judge.py"
+    judge.write_text(judge.read_text().replace("right[name] in source", "name == 'double'"))
+    found = appeal(timed.course, TOY, "ann", timed.policy)
+    assert (found.same_judge, found.same_correctness, found.breaks_the_promise) == (False, False, False)
+    assert (found.old.score, found.new.score) == (1.5, 3.0)
+    record(timed.course, found)
+    assert gradebook.scores(timed.course, TOY)["ann"] == {"add_test": 0.0, "double_test": 3.0}
+
+
+def test_only_checks_seen_under_the_same_policy_count_as_the_outcome_on_record(timed: Toy) -> None:
+    timed.submit("bob", timed.notebook(add=f"{ADD}  # bob"))
+    bundle = read_bundle(timed.course.submission("bob", TOY), TOY, timed.released())
+    with judging.judging_for(timed.course, TOY) as open_judging:
+        open_judging.result(judging.Job(bundle, timed.with_policy(hidden=False)))
+    with pytest.raises(CannotGrade, match="was never graded"):
+        appeal(timed.course, TOY, "bob", timed.policy)
+
+
+def test_what_was_not_graded_or_is_not_there_cannot_be_appealed(timed: Toy) -> None:
+    timed.submit("ann", timed.notebook(add=f"{ADD}  # handed in again"))
+    with pytest.raises(CannotGrade, match=f"never graded.*autograder grade {TOY} --student ann"):
+        appeal(timed.course, TOY, "ann", timed.policy)
+    timed.submit("ann", "{")
+    with pytest.raises(CannotGrade, match="not valid JSON"):
+        appeal(timed.course, TOY, "ann", timed.policy)
+    with pytest.raises(UsageError, match="submitted/zoe"):
+        appeal(timed.course, TOY, "zoe", timed.policy)
+
+
+def test_the_command_shows_both_outcomes_and_exits_3_on_an_alarm(
+    timed: Toy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(timed.course.root)
+    monkeypatch.setattr(judging, "JUDGE_COMMAND", timed.policy.judge_command)
+
+    def run(*arguments: str):
+        return CliRunner().invoke(app, ["appeal", "ann", TOY, *arguments], env={"COLUMNS": "200"})
+
+    fast(timed, 2.0)
+    shown = run()
+    assert shown.exit_code == 0
+    for part in ("failed 0 of 3", "passed 0.5 of 2", "passed 2 of 2", "measured", "1.5 of", "Nothing was changed"):
+        assert part in shown.stdout, part
+    found = json.loads(run("--json", "--record").stdout)
+    assert (found["same_correctness"], found["recorded"]) == (True, True)
+    assert (found["old"]["score"], found["new"]["score"]) == (1.5, 3.0)
+    judge = timed.course.root / "fake_judge.py"
+    judge.write_text(judge.read_text().replace("right[name] in source", "name == 'double'"))
+    alarm = run()
+    assert alarm.exit_code == 3
+    assert "do not trust it" in alarm.stdout
