@@ -1,13 +1,14 @@
 """Which tree to use: the nodes that are most likely to be right, and as many of them as a pass is worth."""
 
 import heapq
+import json
 import math
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nimblelm.inference.medusa.heads import MedusaHeads
+from nimblelm.inference.medusa.heads import HEADS_FOLDER, MedusaHeads
 from nimblelm.inference.medusa.tree import CandidateTree
 
 
@@ -33,6 +34,20 @@ def rank_accuracies(
     came = tokens[2:].unfold(0, heads.num_heads, 1)  # (places, K)
     guesses = heads(hidden[:places]).topk(top).indices  # (K, places, top)
     return (guesses == came.T[..., None]).float().mean(1)
+
+
+def load_accuracies(text: str = "greedy") -> list[list[float]]:
+    """`rank_accuracies` of the committed heads, (4, 10), counted on text that the target wrote after held-out prompts.
+
+    Args:
+        text: how it was written, "greedy" or "temperature 1".
+
+    Raises:
+        KeyError: another text.
+
+    Chapter: book/ch03_medusa_heads
+    """
+    return json.loads((HEADS_FOLDER / "accuracies.json").read_text())[text]
 
 
 def node_probability(accuracies: Sequence[Sequence[float]], choice: Sequence[int]) -> float:
