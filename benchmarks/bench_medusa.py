@@ -1,7 +1,7 @@
 """Medusa heads and a tree against our cached autoregressive loop, and against the draft model on the same prompts.
 
-All alternatives take turns on each held-out prompt; a ratio is a median over prompts with a bootstrap interval. The tree
-is chosen from measured costs of a round and from the committed accuracies of the heads.
+All alternatives take turns on each held-out prompt; a ratio is a median over prompts with a bootstrap interval.
+The tree is chosen from measured costs of a round and from the committed accuracies of the heads.
 """
 
 import statistics

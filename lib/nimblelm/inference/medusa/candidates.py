@@ -30,4 +30,5 @@ def tree_tokens(root: Int[Tensor, ""], guesses: Float[Tensor, "K V"], tree: Cand
             f"the tree asks for {width} guesses of {depth} heads, there are {num_heads} heads over {vocab_size} tokens"
         )
     ranked = guesses.topk(width).indices  # (K, width)
-    return torch.cat([root[None], ranked[tree.depths[1:] - 1, tree.ranks]])
+    heads, ranks = (part.to(root.device) for part in (tree.depths[1:] - 1, tree.ranks))
+    return torch.cat([root[None], ranked[heads, ranks]])

@@ -61,9 +61,10 @@ def medusa_round(
     Chapter: book/ch03_medusa_heads
     """
     position = len(text) - 1
+    depths, mask, paths = (part.to(text.device) for part in (tree.depths, tree.mask, tree.paths))
     tokens = tree_tokens(text[-1], heads(hidden), tree)
-    states = target.states(tokens, TreePositions(position, tree.depths, tree.mask))
-    verdict = rule(target.model.head(states), tokens, tree.paths, generator)
+    states = target.states(tokens, TreePositions(position, depths, mask))
+    verdict = rule(target.model.head(states), tokens, paths, generator)
     keep_rows(target.cache, position, verdict.path)
     kept = torch.cat([tokens[verdict.path[1:]], verdict.next_token[None]])
     return Round(kept, len(kept) - 1, tokens[1:]), states[verdict.path[-1]]
