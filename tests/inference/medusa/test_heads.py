@@ -1,10 +1,17 @@
 """Medusa heads: what they compute, how they begin, how they are stored."""
 
+import json
+
 import pytest
 import torch
 
-from nimblelm.inference.medusa.heads import MedusaHeads, load_heads, save_heads
-from nimblelm.inference.pair import load_pair
+from nimblelm.data.corpus import held_out_texts
+from nimblelm.inference.autoregressive import generate
+from nimblelm.inference.cache import CachedModel
+from nimblelm.inference.medusa.decoder import medusa_generate
+from nimblelm.inference.medusa.heads import HEADS_FOLDER, MedusaHeads, load_heads, save_heads
+from nimblelm.inference.medusa.search import best_tree, load_accuracies
+from nimblelm.inference.pair import load_pair, load_pair_tokenizer
 from nimblelm.nn.transformer import Transformer, TransformerConfig
 
 
@@ -62,3 +69,30 @@ def test_committed_heads_fit_the_committed_target():
 def test_no_heads_are_refused():
     with pytest.raises(ValueError, match="num_heads 0 is below 1"):
         MedusaHeads(0, 8, 11)
+
+
+def test_committed_heads_fit_their_budget_and_name_their_training():
+    path = HEADS_FOLDER / "heads.safetensors"
+    assert path.stat().st_size < 4e6
+    log = json.loads((HEADS_FOLDER / "log.json").read_text())
+    assert log["seed"]
+    assert log["heads"][-1]["loss"] < log["heads"][0]["loss"]
+    for text in ("greedy", "temperature 1"):
+        shares = torch.tensor(load_accuracies(text))
+        assert shares.shape == (4, 10)
+        assert (shares.sum(1) <= 1).all()
+    logged = [log["heads"][-1][f"held_out_top1 head {k} greedy"] for k in (1, 2, 3, 4)]
+    assert [row[0] for row in load_accuracies()] == pytest.approx(logged, abs=0.02)  # stored in 8 bits since
+
+
+def test_committed_heads_guess_far_better_than_fresh_ones_and_change_no_token():
+    model, tokenizer, counts = load_pair().target, load_pair_tokenizer(), {}
+    target, tree = CachedModel(model), best_tree(load_accuracies(), 8)
+    for text in held_out_texts()[:3]:
+        prompt = torch.tensor(tokenizer.encode(text.text).ids[:64])
+        plain = generate(target, prompt, 48)
+        for name, heads in (("committed", load_heads()), ("fresh", MedusaHeads.of_model(model, 4))):
+            output = medusa_generate(target, heads, tree, prompt, 48)
+            assert torch.equal(output.tokens, plain)
+            counts[name] = counts.get(name, 0) + len(output.rounds)
+    assert counts["committed"] < 0.75 * counts["fresh"]
