@@ -5,6 +5,7 @@ from book_tools.glue import glue
 from book_tools.results import benchmark_result
 from book_tools.tokens import rounds_table, show_rounds
 from book_tools.trace import stepper_data, trace_rounds
+from book_tools.trees import trace_trees, trees_table
 from book_tools.widgets import show_widget
 
 __all__ = [
@@ -18,4 +19,6 @@ __all__ = [
     "show_widget",
     "stepper_data",
     "trace_rounds",
+    "trace_trees",
+    "trees_table",
 ]

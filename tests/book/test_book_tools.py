@@ -8,12 +8,18 @@ import torch
 from assignment_pages import student_page, write_assignment_pages
 from book_tools import benchmark_result, figures, new_figure, show, show_widget, widgets
 from book_tools.trace import stepper_data, trace_rounds
+from book_tools.trees import trace_trees, trees_table
 from clean_notebooks import clean_notebook, plain_markdown
 from fingerprint import fingerprint
 
 from nimblelm.inference.acceptance_stats import AcceptanceStats
+from nimblelm.inference.cache import CachedModel
 from nimblelm.inference.markov import MarkovModel
+from nimblelm.inference.medusa.decoder import medusa_generate
+from nimblelm.inference.medusa.heads import MedusaHeads
+from nimblelm.inference.medusa.tree import CandidateTree
 from nimblelm.inference.sampling import Sampling
+from tests.inference.models import varied_pair
 
 
 @pytest.fixture
@@ -97,6 +103,20 @@ def test_a_trace_agrees_with_the_rule_and_with_the_library():
         assert [token["u"] * token["q"] < token["p"] for token in judged] == [t["accepted"] for t in judged]
         assert entry["emitted"]["text"] == str(round_.tokens[-1].item())
     assert data["after"][-1]["tar"] == AcceptanceStats.from_rounds(rounds).token_acceptance_rate
+
+
+def test_a_traced_tree_agrees_with_the_library():
+    model = varied_pair()[0]
+    heads, tree = MedusaHeads.of_model(model, 2), CandidateTree.full([3, 2])
+    prompt = torch.tensor([3, 1, 4])
+    data = trace_trees(CachedModel(model), heads, tree, prompt, 5, [[0.5, 0.2, 0.1], [0.4, 0.3, 0.0]], str)
+    rounds = medusa_generate(CachedModel(model), heads, tree, prompt, 100).rounds
+    for one, made in zip(data["rounds"], rounds, strict=False):
+        kept = [one["tokens"][node] for node in one["path"][1:]] + [one["chosen"][one["path"][-1]]]
+        assert kept == [str([token]) for token in made.tokens.tolist()]
+        assert all(one["right"][node] for node in one["path"])
+    assert data["probability"] == pytest.approx([1, 0.5, 0.2, 0.1, 0.2, 0.15, 0.08, 0.06, 0.04, 0.03])
+    assert trees_table(data).count("<tr>") == 1 + 5
 
 
 def test_the_fingerprint_sees_an_edit_and_no_cache_file(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nimblelm.nn.positions import TreePositions
 from nimblelm.nn.transformer import Transformer
 from nimblelm.nn.weight_layout import store_by_column
 
@@ -62,3 +63,7 @@ class CachedModel:
     def __call__(self, tokens: Int[Tensor, "T"], position: int) -> Float[Tensor, "T V"]:
         """Logits (T, V); raises ValueError where the tokens reach past the cache."""
         return self.model(tokens[None], self.cache, position)[0]
+
+    def states(self, tokens: Int[Tensor, "T"], position: int | TreePositions) -> Float[Tensor, "T d"]:
+        """What the model's head would read: the hidden states (T, d) of a line of tokens, or of a tree."""
+        return self.model.states(tokens[None], self.cache, position)[0]

@@ -64,11 +64,7 @@ def save_model_int8(model: Transformer, path: Path) -> None:
 
     Chapter: book/ch02_speculative_decoding
     """
-    weights = _untied(model)
-    for name in [name for name, weight in weights.items() if weight.ndim == 2]:
-        rounded = quantize_int8(weights[name])
-        weights |= {name: rounded.values, name + SCALES: rounded.scales}
-    _write(weights, model.config, path)
+    _write(to_int8(_untied(model)), model.config, path)
 
 
 def load_model(path: Path) -> Transformer:
@@ -80,14 +76,35 @@ def load_model(path: Path) -> Transformer:
         config = TransformerConfig(**json.loads(file.metadata()["config"]))
         names = file.keys()
         stored = {name: file.get_tensor(name) for name in names}
-    weights = {name: weight.to(torch.float32) for name, weight in stored.items() if not name.endswith(SCALES)}
-    for name in [name for name in weights if name + SCALES in stored]:
-        weights[name] = Int8Weight(stored[name], stored[name + SCALES]).dequantize()
+    weights = from_int8(stored)
     if config.tie_embeddings:
         weights["head.weight"] = weights["embedding.weight"]
     model = Transformer(config)
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
+
+
+def to_int8(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Every matrix as int8 values and, under its name and `SCALES`, the scales of its rows; the rest as it is.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    stored = dict(weights)
+    for name in [name for name, weight in weights.items() if weight.ndim == 2]:
+        rounded = quantize_int8(weights[name])
+        stored |= {name: rounded.values, name + SCALES: rounded.scales}
+    return stored
+
+
+def from_int8(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What `to_int8` stored, in float32; tensors without scales are taken as they are.
+
+    Chapter: book/ch02_speculative_decoding
+    """
+    weights = {name: weight.to(torch.float32) for name, weight in stored.items() if not name.endswith(SCALES)}
+    for name in [name for name in weights if name + SCALES in stored]:
+        weights[name] = Int8Weight(stored[name], stored[name + SCALES]).dequantize()
+    return weights
 
 
 def _untied(model: Transformer) -> dict[str, Tensor]:

@@ -1,11 +1,13 @@
 """Grouped-query attention over a position-indexed key-value cache."""
 
-from jaxtyping import Float
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nimblelm.kernels.flash_attention import flash_attention
 from nimblelm.kernels.flash_decoding import flash_decoding
-from nimblelm.nn.positions import RowPositions, rotate
+from nimblelm.nn.positions import RowPositions, TreePositions, rotate
 
 
 class Attention(nn.Module):
@@ -40,7 +42,7 @@ class Attention(nn.Module):
         x: Float[Tensor, "B T d"],
         rotary: Float[Tensor, "2 *rows T D"],
         cache: tuple[Float[Tensor, "B S Hkv D"], Float[Tensor, "B S Hkv D"]] | None = None,
-        position: int | RowPositions = 0,
+        position: int | RowPositions | TreePositions = 0,
     ) -> Float[Tensor, "B T d"]:
         """Attend from T new tokens to themselves and, through the cache, to all before them.
 
@@ -48,7 +50,7 @@ class Attention(nn.Module):
             x: the new tokens' hidden states.
             rotary: their rows of the rotary table.
             cache: this layer's keys and values; the rows of the T tokens are overwritten, later ones ignored.
-            position: index of the first new token, or the positions of each batch row on the device.
+            position: index of the first new token, the positions of each batch row on the device, or a tree's.
         """
         batch, length, _ = x.shape
         qkv = self.qkv_proj(x).view(batch, length, -1, self.head_dim)  # (B, T, H + 2 Hkv, D)
@@ -61,11 +63,39 @@ class Attention(nn.Module):
             values[position.rows, position.positions] = v
             out = flash_decoding(q, keys, values, position.lengths)
         else:
+            first = position.first if isinstance(position, TreePositions) else position
             if cache is not None:
                 keys, values = cache
-                end = position + length
-                keys[:, position:end], values[:, position:end] = k, v
+                end = first + length
+                keys[:, first:end], values[:, first:end] = k, v
                 k, v = keys[:, :end], values[:, :end]
-            # One query is the last and sees every row: nothing is to be masked.
-            out = flash_attention(q.to(v.dtype), k.to(v.dtype), v, causal=length > 1)
+            if isinstance(position, TreePositions):
+                out = tree_attention(q.to(v.dtype), k.to(v.dtype), v, position.mask)
+            else:
+                # One query is the last and sees every row: nothing is to be masked.
+                out = flash_attention(q.to(v.dtype), k.to(v.dtype), v, causal=length > 1)
         return self.out_proj(out.reshape(batch, length, -1))
+
+
+def tree_attention(
+    q: Float[Tensor, "B T H D"],
+    k: Float[Tensor, "B S Hkv D"],
+    v: Float[Tensor, "B S Hkv D"],
+    mask: Bool[Tensor, "T T"],
+) -> Float[Tensor, "B T H D"]:
+    """Attention of T tree nodes to all that came before the tree and, within it, to what the mask allows.
+
+    softmax(Q K^T / sqrt(D) + M) V, M = 0 before the tree and where the mask is true, -inf elsewhere
+    (Cai et al., 2024, arXiv:2401.10774, section 2.1.2).
+
+    Args:
+        q: queries of the nodes; H / Hkv of them share one key-value head.
+        k, v: keys and values, those of the nodes last.
+        mask: row i is true at the nodes that node i sees, itself among them.
+
+    Chapter: book/ch03_medusa_heads
+    """
+    before = mask.new_ones(len(mask), k.shape[1] - len(mask))
+    visible = torch.cat([before, mask], dim=1)  # (T, S)
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, visible, enable_gqa=q.shape[1] != k.shape[1]).transpose(1, 2)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 
@@ -23,6 +23,20 @@ class RowPositions(NamedTuple):
         rows = torch.arange(len(first), device=first.device)[:, None]
         positions = first[:, None] + torch.arange(length, device=first.device)
         return cls(rows, positions, (first + length).to(torch.int32))
+
+
+class TreePositions(NamedTuple):
+    """Where T new tokens stand that are no line but a tree: several guesses for one place of the text.
+
+    Node i is written to row first + i of the cache and rotated for place first + depths[i]. It sees every row before
+    `first`, and of the tree what its row of the mask allows.
+
+    Chapter: book/ch03_medusa_heads
+    """
+
+    first: int  # place of the root
+    depths: Int[Tensor, "T"]  # steps from the root to each node
+    mask: Bool[Tensor, "T T"]  # row i is true at node i and its ancestors
 
 
 def rotary_table(max_seq_len: int, head_dim: int, base: float = 10_000.0) -> Float[Tensor, "2 T D"]:

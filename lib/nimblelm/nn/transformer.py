@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from nimblelm.nn.attention import Attention
 from nimblelm.nn.mlp import SwiGLU
 from nimblelm.nn.norms import RMSNorm
-from nimblelm.nn.positions import RowPositions, rotary_table
+from nimblelm.nn.positions import RowPositions, TreePositions, rotary_table
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Block(nn.Module):
         self.mlp_norm = RMSNorm(config.d_model, config.norm_eps)
         self.mlp = SwiGLU(config.d_model, config.d_ff)
 
-    def forward(self, x, rotary, cache=None, position: int | RowPositions = 0):
+    def forward(self, x, rotary, cache=None, position: int | RowPositions | TreePositions = 0):
         x = x + self.attention(self.attention_norm(x), rotary, cache, position)
         return x + self.mlp(self.mlp_norm(x))
 
@@ -86,9 +86,18 @@ class Transformer(nn.Module):
         self,
         tokens: Int[Tensor, "B T"],
         cache: tuple[Float[Tensor, "L B S Hkv D"], Float[Tensor, "L B S Hkv D"]] | None = None,
-        position: int | Int[Tensor, "B"] = 0,
+        position: int | Int[Tensor, "B"] | TreePositions = 0,
     ) -> Float[Tensor, "B T V"]:
-        """Logits for T tokens that start at `position`.
+        """Logits for T tokens that start at `position`; arguments and errors as in `states`."""
+        return self.head(self.states(tokens, cache, position))
+
+    def states(
+        self,
+        tokens: Int[Tensor, "B T"],
+        cache: tuple[Float[Tensor, "L B S Hkv D"], Float[Tensor, "L B S Hkv D"]] | None = None,
+        position: int | Int[Tensor, "B"] | TreePositions = 0,
+    ) -> Float[Tensor, "B T d"]:
+        """What the head reads for T tokens that start at `position`: the last layer's output, normalised.
 
         Args:
             tokens: token ids.
@@ -96,19 +105,23 @@ class Transformer(nn.Module):
                 positions are overwritten in place, every earlier row is read, later rows are ignored. Without a
                 cache the T tokens are the whole sequence and position is 0.
             position: index of the first token: one number, or a tensor with one for each row of the batch. A tensor
-                is read on the device alone, so the caller sees to its range.
+                is read on the device alone, so the caller sees to its range. Or the places of a tree of tokens, the
+                same for the whole batch.
 
         Raises:
             ValueError: the tokens reach past max_seq_len or past the cache, or a position comes without a cache.
         """
-        if isinstance(position, int):
-            end = position + tokens.shape[1]
+        if isinstance(position, int | TreePositions):
+            first = position if isinstance(position, int) else position.first
+            end = first + tokens.shape[1]
             limit = self.config.max_seq_len if cache is None else min(self.config.max_seq_len, cache[0].shape[2])
             if end > limit:
                 raise ValueError(f"tokens reach position {end}, the limit is {limit}")
-            if position < 0 or (position and cache is None):
-                raise ValueError(f"position {position} needs a cache and must not be negative")
-            place, rotary = position, self.rotary[:, position:end]
+            if first < 0 or (position != 0 and cache is None):
+                raise ValueError(f"position {first} needs a cache and must not be negative")
+            place = position
+            rows = slice(first, end) if isinstance(position, int) else first + position.depths
+            rotary = self.rotary[:, rows]
         else:
             if cache is None:
                 raise ValueError("positions of rows need a cache")
@@ -119,4 +132,4 @@ class Transformer(nn.Module):
         for i, block in enumerate(self.blocks):
             layer_cache = None if cache is None else (cache[0][i], cache[1][i])
             x = block(x, rotary, layer_cache, place)
-        return self.head(self.norm(x))
+        return self.norm(x)

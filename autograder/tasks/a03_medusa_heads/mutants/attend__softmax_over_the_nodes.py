@@ -1,0 +1,13 @@
+"""Normalises over the queries instead of the keys.
+
+kills: each_node_sees_the_text_and_its_own_branch, a_tree_without_a_text_before_it_attends_to_itself, a_node_attends_to_the_text_and_to_its_ancestors
+"""
+
+
+# %% attend
+def tree_attention(q, k, v, mask):
+    nodes, rows = len(q), len(k)
+    visible = torch.cat([torch.ones(nodes, rows - nodes, dtype=torch.bool), mask], dim=1)
+    scores = torch.einsum("ihd,jhd->hij", q, k) / q.shape[-1] ** 0.5
+    weights = scores.masked_fill(~visible, float("-inf")).softmax(1)
+    return torch.einsum("hij,jhd->ihd", weights, v)

@@ -1,0 +1,14 @@
+"""Keeps the rows of the path and of nothing before.
+
+kills: the_text_before_the_root_stays, kept_rows_stand_one_after_the_other
+"""
+
+
+# %% cache
+def keep_rows(keys, values, position, path):
+    end = position + len(path)
+    keys[:, :, position:end] = keys[:, :, position + path]
+    values[:, :, position:end] = values[:, :, position + path]
+    keys[:, :, :position] = 0
+    values[:, :, :position] = 0
+    return keys, values

@@ -1,0 +1,12 @@
+"""Closes up one row after the root.
+
+kills: kept_rows_of_keys_and_values_close_up, kept_rows_stand_one_after_the_other
+"""
+
+
+# %% cache
+def keep_rows(keys, values, position, path):
+    end = position + len(path)
+    keys[:, :, position + 1 : end + 1] = keys[:, :, position + path]
+    values[:, :, position + 1 : end + 1] = values[:, :, position + path]
+    return keys, values

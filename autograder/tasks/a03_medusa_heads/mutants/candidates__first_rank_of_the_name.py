@@ -1,0 +1,11 @@
+"""Reads the rank of the first head for every head.
+
+kills: trees_of_any_shape_get_their_tokens
+"""
+
+
+# %% candidates
+def tree_tokens(root, guesses, choices):
+    ranked = guesses.argsort(-1, descending=True)
+    tokens = [ranked[len(name) - 1, name[0]] for name in choices]
+    return torch.stack([root, *tokens])

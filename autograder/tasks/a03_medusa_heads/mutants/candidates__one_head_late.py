@@ -1,0 +1,11 @@
+"""Asks the head after the one that is due.
+
+kills: every_rank_of_every_head_can_be_asked_for, trees_of_any_shape_get_their_tokens, a_root_alone_and_unused_heads_are_no_exception
+"""
+
+
+# %% candidates
+def tree_tokens(root, guesses, choices):
+    ranked = guesses.argsort(-1, descending=True)
+    tokens = [ranked[len(name) % len(guesses), name[-1]] for name in choices]
+    return torch.stack([root, *tokens])

@@ -1,0 +1,11 @@
+"""Puts the root after its guesses.
+
+kills: every_rank_of_every_head_can_be_asked_for, trees_of_any_shape_get_their_tokens, a_name_says_which_head_and_which_rank
+"""
+
+
+# %% candidates
+def tree_tokens(root, guesses, choices):
+    ranked = guesses.argsort(-1, descending=True)
+    tokens = [ranked[len(name) - 1, name[-1]] for name in choices]
+    return torch.stack([*tokens, root])

@@ -1,0 +1,18 @@
+"""Uses the first head's output matrix for every head.
+
+kills: the_logits_follow_the_formula, a_head_depends_on_its_own_weights_alone
+"""
+
+
+# %% heads
+def medusa_logits(hidden, w1, b, w2):
+    logits = []
+    for k in range(len(w1)):
+        residual = hidden + torch.nn.functional.silu(hidden @ w1[k].T + b[k])
+        logits.append(residual @ w2[0].T)
+    return torch.stack(logits)
+
+
+def fresh_heads(lm_head, num_heads):
+    width = lm_head.shape[1]
+    return torch.zeros(num_heads, width, width), torch.zeros(num_heads, width), torch.stack([lm_head] * num_heads)

@@ -1,0 +1,18 @@
+"""Leaves the state itself out: W2 SiLU(W1 h + b).
+
+kills: the_logits_follow_the_formula, fresh_heads_repeat_the_models_own_head
+"""
+
+
+# %% heads
+def medusa_logits(hidden, w1, b, w2):
+    logits = []
+    for k in range(len(w1)):
+        residual = torch.nn.functional.silu(hidden @ w1[k].T + b[k])
+        logits.append(residual @ w2[k].T)
+    return torch.stack(logits)
+
+
+def fresh_heads(lm_head, num_heads):
+    width = lm_head.shape[1]
+    return torch.zeros(num_heads, width, width), torch.zeros(num_heads, width), torch.stack([lm_head] * num_heads)

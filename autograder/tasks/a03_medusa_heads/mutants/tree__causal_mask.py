@@ -1,0 +1,27 @@
+"""Masks like a line of text: every node sees all before it, its siblings among them.
+
+kills: a_node_sees_its_ancestors_and_nothing_else, a_node_sees_itself_and_its_ancestors
+"""
+
+
+# %% tree
+def ancestor_mask(parents):
+    return torch.ones(len(parents), len(parents), dtype=torch.bool).tril()
+
+
+def node_depths(parents):
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    return torch.tensor(depths)
+
+
+def root_paths(parents):
+    depths = node_depths(parents).tolist()
+    leaves = [node for node in range(len(parents)) if node not in parents]
+    paths = torch.full((len(leaves), max(depths) + 1), -1)
+    for row, node in zip(paths, leaves):
+        while node >= 0:
+            row[depths[node]] = node
+            node = parents[node]
+    return paths

@@ -1,0 +1,30 @@
+"""Makes a path for every node, not only for leaves.
+
+kills: each_leaf_has_a_path, paths_lead_from_the_root_to_each_leaf
+"""
+
+
+# %% tree
+def ancestor_mask(parents):
+    mask = torch.eye(len(parents), dtype=torch.bool)
+    for node in range(1, len(parents)):
+        mask[node] |= mask[parents[node]]
+    return mask
+
+
+def node_depths(parents):
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    return torch.tensor(depths)
+
+
+def root_paths(parents):
+    depths = node_depths(parents).tolist()
+    leaves = [node for node in range(len(parents))]
+    paths = torch.full((len(leaves), max(depths) + 1), -1)
+    for row, node in zip(paths, leaves):
+        while node >= 0:
+            row[depths[node]] = node
+            node = parents[node]
+    return paths

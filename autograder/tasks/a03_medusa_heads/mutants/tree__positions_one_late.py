@@ -1,0 +1,30 @@
+"""Places the root one too far.
+
+kills: the_root_has_depth_zero_and_a_child_one_more_than_its_parent, depths_count_steps_from_the_root
+"""
+
+
+# %% tree
+def ancestor_mask(parents):
+    mask = torch.eye(len(parents), dtype=torch.bool)
+    for node in range(1, len(parents)):
+        mask[node] |= mask[parents[node]]
+    return mask
+
+
+def node_depths(parents):
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    return torch.tensor(depths) + 1
+
+
+def root_paths(parents):
+    depths = node_depths(parents).sub(1).tolist()
+    leaves = [node for node in range(len(parents)) if node not in parents]
+    paths = torch.full((len(leaves), max(depths) + 1), -1)
+    for row, node in zip(paths, leaves):
+        while node >= 0:
+            row[depths[node]] = node
+            node = parents[node]
+    return paths

@@ -1,0 +1,33 @@
+"""Computes 0 ln 0 as NaN, and no comparison with NaN holds.
+
+kills: typical_guesses_lie_above_the_entropy_dependent_bar
+"""
+
+
+# %% verify
+def matching_path(tokens, choices, paths):
+    best = paths[0, :1]
+    for path in paths:
+        kept = 1
+        while kept < len(path) and path[kept] >= 0 and tokens[path[kept]] == choices[path[kept - 1]]:
+            kept += 1
+        if kept > len(best):
+            best = path[:kept]
+    return best
+
+
+def typical_path(tokens, probs, paths, epsilon, delta):
+    entropy = -(probs * probs.log()).sum(-1)
+    bar = (delta * torch.exp(-entropy)).clamp(max=epsilon)
+    best, best_score = paths[0, :1], (1, 1.0)
+    for path in paths:
+        kept, likelihood = 1, 1.0
+        while kept < len(path) and path[kept] >= 0:
+            parent = path[kept - 1]
+            p = float(probs[parent, tokens[path[kept]]])
+            if not p > bar[parent]:
+                break
+            kept, likelihood = kept + 1, likelihood * p
+        if (kept, likelihood) > best_score:
+            best, best_score = path[:kept], (kept, likelihood)
+    return best
