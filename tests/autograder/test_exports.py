@@ -160,8 +160,9 @@ def test_hidden_checks_wait_for_publication_and_visible_ones_do_not() -> None:
 def test_a_mark_given_by_hand_and_a_late_penalty_count(toy: Toy) -> None:
     graded(toy)
     with Gradebook(toy.course.db_url) as book:
-        marked: Any = book.find_grade("double_test", TOY, TOY, "bob")
-        marked.manual_score = 2.5
+        for cell, points in (("double_test", 2.5), ("add_test", 1.5)):
+            marked: Any = book.find_grade(cell, TOY, TOY, "bob")
+            marked.manual_score = points
         submission: Any = book.find_submission(TOY, "ann")
         submission.notebooks[0].late_submission_penalty = 1.0
         student: Any = book.find_student("bob")
@@ -169,10 +170,10 @@ def test_a_mark_given_by_hand_and_a_late_penalty_count(toy: Toy) -> None:
         book.db.commit()
     ann, bob, *_ = outcomes(toy.course, TOY, toy.policy)
     assert ann.score == 4.0
-    assert (bob.score, bob.max, bob.name, bob.lms_id) == (4.5, 5.0, "Builder, Bob", "17")
+    assert (bob.score, bob.max, bob.name, bob.lms_id) == (4.0, 5.0, "Builder, Bob", "17")
     found = gradescope_results(toy.course.task(TOY), bob)
     assert_gradescope_takes(found)
-    assert sum(test.get("score", 0) for test in found["tests"]) == 4.5
+    assert sum(test.get("score", 0) for test in found["tests"]) == 4.0
     assert found["tests"][-1]["name"] == "Doubling: marked by a person"
 
 
