@@ -96,7 +96,7 @@ def paths_of(parents):
 
 def trees(rng):
     """A root alone, a line, a star, and trees of every shape."""
-    yield from ([-1], [-1, 0, 1, 2, 3], [-1, 0, 0, 0], [-1, 0, 1, 0, 3, 3, 2])
+    yield from ([-1], [-1, 0, 1, 2, 3], [-1, 0, 0, 0], [-1, 0, 1, 0, 3, 3, 2], [-1, 0, 1, 2, 0])
     for size in (6, 11, 17):
         yield random_parents(rng, size)
 
@@ -189,7 +189,8 @@ def trees_of_any_shape_get_their_tokens(call, rng):
 def a_root_alone_and_unused_heads_are_no_exception(call, rng):
     """No guess at all, and a tree that uses one head of four."""
     expect_tokens(call, rng, 2, [])
-    expect_tokens(call, rng, 4, [(1,), (3,)])
+    for rank in range(4):
+        expect_tokens(call, rng, 4, [(rank,), (rank + 1,)])
 
 
 # ---------------------------------------------------------------- attention
@@ -214,7 +215,7 @@ def expect_attention(call, rng, parents, text, heads=2, width=4):
 @check("attend", points=2)
 def each_node_sees_the_text_and_its_own_branch(call, rng):
     """Trees of every shape behind texts of several lengths, against a softmax over the visible rows alone."""
-    for parents, text in zip(trees(rng), (5, 3, 8, 1, 12, 4, 7), strict=True):
+    for parents, text in zip(trees(rng), (5, 3, 8, 1, 6, 12, 4, 7), strict=True):
         expect_attention(call, rng, parents, text)
 
 
@@ -278,8 +279,8 @@ def path_of(got):
 @check("verify", points=2)
 def the_longest_run_of_right_guesses_is_kept(call, rng):
     """Random trees and choices, against a search over all nodes."""
-    for _ in range(40):
-        parents, paths, tokens = guessed_tree(rng, integer(rng, 2, 12))
+    for _ in range(80):
+        parents, paths, tokens = guessed_tree(rng, integer(rng, 4, 12))
         choices = target_choices(rng, parents, tokens, 0.7)
         want = kept_path(parents, matching_nodes(parents, tokens, choices))
         hint = "a guess is right if it is what the target chose after its parent; stop at the first that is not"
@@ -325,6 +326,9 @@ def typical_bar(p, epsilon, delta):
 def typical_guesses_lie_above_the_entropy_dependent_bar(call, rng):
     """One guess under laws from sure to flat, with zeros in them, for several epsilon and delta."""
     decided = set()
+    probs = torch.tensor([[0.7, 0.3, 0.0, 0.0]] * 2)
+    got = path_of(call("typical_path", torch.tensor([0, 1]), probs, torch.tensor([[0, 1]]), 0.09, 0.3))
+    expect_equal(got, [0, 1], "kept nodes for the law (0.7, 0.3, 0, 0) and p(x) = 0.3", hint="0 ln 0 is 0, not NaN")
     for case in range(60):
         p = (normal(rng, 12) * (0.3, 1.0, 3.0, 8.0)[case % 4]).softmax(0)
         p[p < 0.004] = 0.0
@@ -346,7 +350,20 @@ def typical_guesses_lie_above_the_entropy_dependent_bar(call, rng):
 
 @check("verify", points=1)
 def the_longest_typical_path_wins_then_the_likeliest(call, rng):
-    """Random trees and laws, against a search over all nodes."""
+    """Two branches of equal and of different length, and random trees and laws, against a search over all nodes."""
+    for first, second in ((0.3, 0.4), (0.45, 0.25)):
+        tokens = torch.randperm(11, generator=rng)[:5]
+        probs = torch.full((5, 11), 0.02)
+        probs[0, tokens[1:3]] = torch.tensor([first, second])
+        probs[[1, 2], tokens[3:]] = 0.6
+        probs = probs / probs.sum(1, keepdim=True)
+        equal, longer = torch.tensor([[0, 1, 3], [0, 2, 4]]), torch.tensor([[0, 1, -1], [0, 2, 4]])
+        for paths, want in ((equal, [0, 2, 4] if second > first else [0, 1, 3]), (longer, [0, 2, 4])):
+            hint = (
+                "the longest run; of equally long ones the one with the largest product of its guesses' probabilities"
+            )
+            got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
+            expect_equal(got, want, f"kept nodes where the first guesses have {first} and {second}", hint=hint)
     for _ in range(30):
         parents, paths, tokens = guessed_tree(rng, integer(rng, 4, 12))
         probs = (1.6 * normal(rng, len(parents), 11)).softmax(-1)
@@ -467,7 +484,7 @@ def expect_best(call, accuracies, sizes):
 @check("search", points=2)
 def no_tree_yields_more(call, rng):
     """The tree's nodes are the likeliest of all, for random accuracies."""
-    for heads, ranks in ((1, 6), (2, 4), (3, 3), (4, 3)):
+    for heads, ranks in ((1, 6), (2, 4), (3, 3), (4, 3), (2, 5), (3, 4)):
         accuracies = random_accuracies(rng, heads, ranks)
         expect_best(call, accuracies, (2, 4, 7))
 

@@ -1,6 +1,6 @@
 """Masks the tree like a line, so that siblings see each other.
 
-kills: each_node_sees_the_text_and_its_own_branch, hidden_rows_play_no_part, a_node_attends_to_the_text_and_to_its_ancestors
+kills: each_node_sees_the_text_and_its_own_branch, hidden_rows_play_no_part
 """
 
 

@@ -1,6 +1,6 @@
 """Lets a node see its descendants.
 
-kills: each_node_sees_the_text_and_its_own_branch, a_tree_without_a_text_before_it_attends_to_itself, hidden_rows_play_no_part, a_node_attends_to_the_text_and_to_its_ancestors
+kills: each_node_sees_the_text_and_its_own_branch, a_tree_without_a_text_before_it_attends_to_itself, hidden_rows_play_no_part
 """
 
 

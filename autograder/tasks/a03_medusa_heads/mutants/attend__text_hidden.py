@@ -1,6 +1,6 @@
 """Hides the text before the tree.
 
-kills: each_node_sees_the_text_and_its_own_branch, a_node_attends_to_the_text_and_to_its_ancestors
+kills: each_node_sees_the_text_and_its_own_branch
 """
 
 

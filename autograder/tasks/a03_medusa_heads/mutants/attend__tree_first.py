@@ -1,6 +1,6 @@
 """Takes the first rows for the tree's, and the last for the text.
 
-kills: each_node_sees_the_text_and_its_own_branch, hidden_rows_play_no_part, a_node_attends_to_the_text_and_to_its_ancestors
+kills: each_node_sees_the_text_and_its_own_branch, hidden_rows_play_no_part
 """
 
 

@@ -1,6 +1,6 @@
 """Keeps the rows of the path and of nothing before.
 
-kills: the_text_before_the_root_stays, kept_rows_stand_one_after_the_other
+kills: the_text_before_the_root_stays
 """
 
 

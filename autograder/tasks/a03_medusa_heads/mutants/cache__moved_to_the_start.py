@@ -1,6 +1,6 @@
 """Gathers the kept rows at the start of the cache.
 
-kills: kept_rows_of_keys_and_values_close_up, the_text_before_the_root_stays, kept_rows_stand_one_after_the_other
+kills: kept_rows_of_keys_and_values_close_up, the_text_before_the_root_stays
 """
 
 

@@ -1,6 +1,6 @@
 """Closes up one row after the root.
 
-kills: kept_rows_of_keys_and_values_close_up, kept_rows_stand_one_after_the_other
+kills: kept_rows_of_keys_and_values_close_up
 """
 
 

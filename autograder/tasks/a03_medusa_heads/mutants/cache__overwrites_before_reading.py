@@ -1,6 +1,6 @@
 """Moves the rows one by one from the last, and reads rows that were overwritten.
 
-kills: kept_rows_of_keys_and_values_close_up, kept_rows_stand_one_after_the_other
+kills: kept_rows_of_keys_and_values_close_up
 """
 
 

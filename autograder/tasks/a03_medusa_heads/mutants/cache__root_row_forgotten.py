@@ -1,6 +1,6 @@
 """Reads the nodes from the start of the cache.
 
-kills: kept_rows_of_keys_and_values_close_up, the_root_alone_and_whole_lines_stay_where_they_are, kept_rows_stand_one_after_the_other
+kills: kept_rows_of_keys_and_values_close_up, the_root_alone_and_whole_lines_stay_where_they_are
 """
 
 

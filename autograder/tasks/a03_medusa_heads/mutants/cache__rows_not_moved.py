@@ -1,6 +1,6 @@
 """Leaves all rows where the pass wrote them.
 
-kills: kept_rows_of_keys_and_values_close_up, kept_rows_stand_one_after_the_other
+kills: kept_rows_of_keys_and_values_close_up
 """
 
 

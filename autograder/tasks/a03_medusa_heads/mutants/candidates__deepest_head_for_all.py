@@ -1,6 +1,6 @@
 """Guesses every token with the last head.
 
-kills: trees_of_any_shape_get_their_tokens, a_root_alone_and_unused_heads_are_no_exception, a_name_says_which_head_and_which_rank
+kills: trees_of_any_shape_get_their_tokens, a_root_alone_and_unused_heads_are_no_exception
 """
 
 

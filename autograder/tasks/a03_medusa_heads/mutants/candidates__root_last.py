@@ -1,6 +1,6 @@
 """Puts the root after its guesses.
 
-kills: every_rank_of_every_head_can_be_asked_for, trees_of_any_shape_get_their_tokens, a_name_says_which_head_and_which_rank
+kills: every_rank_of_every_head_can_be_asked_for, trees_of_any_shape_get_their_tokens
 """
 
 

@@ -1,6 +1,6 @@
 """Begins with W2 = 0, so that training starts from nothing.
 
-kills: fresh_heads_are_copies_of_the_models_head, fresh_heads_repeat_the_models_own_head
+kills: fresh_heads_are_copies_of_the_models_head
 """
 
 

@@ -1,6 +1,6 @@
 """Leaves the state itself out: W2 SiLU(W1 h + b).
 
-kills: the_logits_follow_the_formula, fresh_heads_repeat_the_models_own_head
+kills: the_logits_follow_the_formula
 """
 
 

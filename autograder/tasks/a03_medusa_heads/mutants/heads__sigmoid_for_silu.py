@@ -1,6 +1,6 @@
 """Adds sigmoid(z), not z sigmoid(z).
 
-kills: the_logits_follow_the_formula, fresh_heads_repeat_the_models_own_head
+kills: the_logits_follow_the_formula
 """
 
 

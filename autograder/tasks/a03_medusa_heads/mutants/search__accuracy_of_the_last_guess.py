@@ -1,6 +1,6 @@
 """Takes the accuracy of a node's own guess for its probability.
 
-kills: expected_tokens_sum_the_nodes, no_tree_yields_more, expected_tokens_add_up_the_nodes
+kills: expected_tokens_sum_the_nodes, no_tree_yields_more
 """
 
 

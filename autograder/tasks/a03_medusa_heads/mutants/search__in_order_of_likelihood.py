@@ -1,6 +1,6 @@
 """Returns the names in the order in which they were added.
 
-kills: no_tree_yields_more, a_lower_rank_can_be_better, the_best_tree_takes_the_likeliest_nodes
+kills: no_tree_yields_more, a_lower_rank_can_be_better
 """
 
 

@@ -1,6 +1,6 @@
 """Fills a level before it begins the next.
 
-kills: no_tree_yields_more, the_best_tree_takes_the_likeliest_nodes
+kills: no_tree_yields_more
 """
 
 

@@ -1,6 +1,6 @@
 """Builds a line of best guesses.
 
-kills: no_tree_yields_more, the_best_tree_takes_the_likeliest_nodes
+kills: no_tree_yields_more
 """
 
 

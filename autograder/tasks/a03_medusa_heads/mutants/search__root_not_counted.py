@@ -1,6 +1,6 @@
 """Leaves the root's own token out of the expected tokens.
 
-kills: expected_tokens_sum_the_nodes, expected_tokens_add_up_the_nodes
+kills: expected_tokens_sum_the_nodes
 """
 
 

@@ -1,6 +1,6 @@
 """Masks like a line of text: every node sees all before it, its siblings among them.
 
-kills: a_node_sees_its_ancestors_and_nothing_else, a_node_sees_itself_and_its_ancestors
+kills: a_node_sees_its_ancestors_and_nothing_else
 """
 
 

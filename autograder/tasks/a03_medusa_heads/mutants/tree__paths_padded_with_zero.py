@@ -1,6 +1,6 @@
 """Fills short paths up with 0, which is the root.
 
-kills: each_leaf_has_a_path, paths_lead_from_the_root_to_each_leaf
+kills: each_leaf_has_a_path
 """
 
 

@@ -1,6 +1,6 @@
 """Gives the nodes the places of a line: 0, 1, 2 and so on.
 
-kills: the_root_has_depth_zero_and_a_child_one_more_than_its_parent, depths_count_steps_from_the_root
+kills: the_root_has_depth_zero_and_a_child_one_more_than_its_parent
 """
 
 

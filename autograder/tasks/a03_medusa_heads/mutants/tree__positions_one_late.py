@@ -1,6 +1,6 @@
 """Places the root one too far.
 
-kills: the_root_has_depth_zero_and_a_child_one_more_than_its_parent, depths_count_steps_from_the_root
+kills: the_root_has_depth_zero_and_a_child_one_more_than_its_parent
 """
 
 

@@ -1,6 +1,6 @@
 """Hides the root from the nodes.
 
-kills: a_node_sees_its_ancestors_and_nothing_else, a_node_sees_itself_and_its_ancestors
+kills: a_node_sees_its_ancestors_and_nothing_else
 """
 
 

@@ -1,6 +1,6 @@
 """Compares a guess with what the target chose after it, not after its parent.
 
-kills: the_longest_run_of_right_guesses_is_kept, the_targets_own_choices_are_kept
+kills: the_longest_run_of_right_guesses_is_kept
 """
 
 

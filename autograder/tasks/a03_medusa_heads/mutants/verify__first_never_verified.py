@@ -1,6 +1,6 @@
 """Takes the first guess of every path for granted.
 
-kills: the_longest_run_of_right_guesses_is_kept, the_first_guess_is_judged_too, a_wrong_first_guess_keeps_the_root_alone
+kills: the_longest_run_of_right_guesses_is_kept, the_first_guess_is_judged_too
 """
 
 

@@ -1,6 +1,6 @@
 """Fills ended paths up with token 0, which a target that writes 0 then accepts.
 
-kills: ended_paths_accept_nothing, an_ended_path_keeps_nothing_more
+kills: ended_paths_accept_nothing
 """
 
 

@@ -1,6 +1,6 @@
 """Returns the guesses without the root.
 
-kills: the_longest_run_of_right_guesses_is_kept, the_targets_own_choices_are_kept
+kills: the_longest_run_of_right_guesses_is_kept
 """
 
 
