@@ -25,10 +25,13 @@ from autograder.process import WorkerProcess
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
 from autograder.speed import injects, time_check
+from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
 SOURCES = ("calls", "engine", "execution", "expect", "judge", "probe", "process", "protocol", "remote", "sandbox")
-SOURCES += ("seccomp", "speed", "timing", "values", "worker", "workspace")
+SOURCES += ("seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
+MAX_MESSAGE = 1500
 SPEED_S = 300.0  # for all timed calls of one exercise, beside its deadline
 
 
@@ -133,7 +136,7 @@ class Judge:
         checks = sorted(self.task.checks[exercise.id], key=lambda one: one.speed is not None)
         student = self._call(workspace, exercise, exercise.deadline_s)
         rows: list[dict[str, Any]] = []
-        status, self._logs = "graded", []
+        status, failure, self._logs = "graded", "", []
         try:
             for one in checks:
                 if source is None:
@@ -152,7 +155,7 @@ class Judge:
         except NoSandbox:
             raise
         except Exception:
-            status, self._logs = "not_graded", [traceback.format_exc(), *self._logs]
+            status, failure = "not_graded", traceback.format_exc()
             message = "The grader itself failed in this exercise: your teacher has to look at it."
             rows = [_row(one, 0, "not_graded", message) for one in checks]
         finally:
@@ -161,7 +164,8 @@ class Judge:
             self._round_trips.append(student.round_trip_us)
         counted = [row for row in rows if row["status"] != "not_graded"]
         score, best = sum(row["points"] for row in counted), sum(row["max"] for row in counted)
-        log = "\n".join(text for text in [*self._logs, *student.logs] if text)
+        said = "\n".join(text for text in [*self._logs, *student.logs] if text)[:MAX_LOG]
+        log = "\n".join(text for text in (said, failure[-MAX_LOG:]) if text)  # a failure of ours has the last word
         return {"score": score, "max": best, "status": status, "checks": rows, "log": log}
 
     def _check(self, student: RemoteCall, one: Check) -> dict[str, Any]:
@@ -214,7 +218,7 @@ def _row(
     one: Check, points: float, status: str, message: str, details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     row = {"name": one.name, "title": one.title, "points": points, "max": one.points, "status": status}
-    return {**row, "message": message} | ({"details": dict(details)} if details else {})
+    return {**row, "message": one_line(message, MAX_MESSAGE)} | ({"details": dict(details)} if details else {})
 
 
 def forbidden_paths(job: Job) -> tuple[str, ...]:

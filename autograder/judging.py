@@ -7,12 +7,13 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 
 from autograder import doctor
 from autograder.bundle import Bundle, course_secret, run_key
-from autograder.course import CannotGrade, Course, write_durably
+from autograder.course import CannotGrade, Course, append_durably, write_durably
 from autograder.judge_process import read_result, run_judge
 from autograder.ledger import DONE, INVALID, Ledger, job_key
 from autograder.result import Result, parse_result
@@ -144,14 +145,17 @@ class Judging:
             try:
                 self._run_leased(key, job, progress)
             except BaseException as error:
-                self._ledger.fail(key, f"{type(error).__name__}: {error}")
+                with suppress(sqlite3.Error):
+                    self._ledger.fail(key, f"{type(error).__name__}: {error}")
+                if isinstance(error, OSError | sqlite3.Error):
+                    raise CannotGrade(f"The result could not be kept: {error}") from error
                 raise
         return parse_result(self._ledger.result(key), key).settled()
 
     def forget(self, job: Job) -> None:
         """Drop what is known of a job, so that it is judged again."""
         key = self.key(job)
-        (self._folder(key) / "result.json").unlink(missing_ok=True)
+        shutil.rmtree(self._folder(key), ignore_errors=True)
         self._ledger.forget(key)
 
     def _forget_broken(self, job: Job) -> None:
@@ -165,12 +169,17 @@ class Judging:
         return self.course.build / "jobs" / key[:24]
 
     def _run_leased(self, key: str, job: Job, progress: Callable[[float, str], object]) -> None:
-        """Run the judge on a job we hold and take its result in; a disturbed run is repeated, up to a limit."""
-        folder = self._folder(key)
+        """Run the judge on a job we hold and take its result in; a disturbed run is repeated, up to a limit.
+
+        Killed anywhere in here, nothing is lost and nothing counted twice: each attempt has a folder of its own, what
+        a judge left in it counts until the ledger has it, and the audit log has it before the ledger.
+        """
+        attempt = self._ledger.attempts(key)
+        folder = self._folder(key) / str(attempt)
         finished = folder / "result.json"
         if not finished.is_file():  # else a run whose controller was killed left it behind: it counts
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_durably(folder / "job.json", json.dumps(self._job_file(key, job)))
+            write_durably(folder / "job.json", json.dumps(self._job_file(key, job, folder)))
             run_judge(
                 job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
                 watch=self._watch(key), event=lambda event: _pass_on(event, progress),
@@ -178,14 +187,15 @@ class Judging:
         try:
             raw = read_result(finished)
             disturbed = parse_result(raw, key).is_invalid
-        finally:
+        except CannotGrade:
             finished.unlink(missing_ok=True)
-        again = disturbed and self._ledger.attempts(key) + 1 < MAX_INVALID_RUNS
-        if self._ledger.finish(key, raw, INVALID if again else DONE):
-            self._audit(job.bundle, raw, folder)
-        shutil.rmtree(folder, ignore_errors=True)
+            raise
+        again = disturbed and attempt + 1 < MAX_INVALID_RUNS
+        self._audit(job.bundle, raw, folder)
+        self._ledger.finish(key, raw, INVALID if again else DONE)
+        shutil.rmtree(folder if again else folder.parent, ignore_errors=True)
 
-    def _job_file(self, key: str, job: Job) -> dict[str, Any]:
+    def _job_file(self, key: str, job: Job, folder: Path) -> dict[str, Any]:
         return {
             "assignment": self.assignment,
             "key": key,
@@ -197,7 +207,7 @@ class Judging:
             "limits": {} if job.policy.speed else {"speed": False},
             "tasks": str(self.course.package / "tasks"),
             "lib": str(self.course.root / "lib"),
-            "audit": str(self._folder(key) / "samples.jsonl"),
+            "audit": str(folder / "samples.jsonl"),
         }
 
     def _watch(self, key: str) -> Callable[[], None]:
@@ -227,8 +237,7 @@ class Judging:
             "versions": self._versions,
             "result": raw,
         }
-        with open(self.course.audit_path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(line, sort_keys=True) + "\n")
+        append_durably(self.course.audit_path, json.dumps(line, sort_keys=True))
 
 
 def _pass_on(event: dict[str, Any], progress: Callable[[float, str], object]) -> None:
