@@ -10,10 +10,11 @@ import hashlib
 import json
 import math
 import os
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from autograder.workspace import PACKAGE, Workspace
 
 SOURCES = ("calls", "engine", "execution", "expect", "judge", "probe", "process", "protocol", "remote", "sandbox")
 SOURCES += ("seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500
 SPEED_S = 300.0  # for all timed calls of one exercise, beside its deadline
@@ -170,7 +172,8 @@ class Judge:
 
     def _check(self, student: RemoteCall, one: Check) -> dict[str, Any]:
         student.begin(one.name, one.deadline_s)
-        outcome = run_check(one, student, generator(self._key, one.name))
+        with _own_time(MAX_OWN_S):
+            outcome = run_check(one, student, generator(self._key, one.name))
         student.logs += [outcome.log] if outcome.log else []
         return _row(one, one.points * outcome.passed, "passed" if outcome.passed else "failed", outcome.message)
 
@@ -212,6 +215,25 @@ class Judge:
         line |= {"limits": asdict(self._limits) | asdict(self._own), "result": result}
         with open(self.job.audit, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(line, sort_keys=True) + "\n")
+
+
+@contextlib.contextmanager
+def _own_time(seconds: float) -> Iterator[None]:
+    """The judge's own CPU time in a check: what a function returned may be made to take long to look at.
+
+    A RuntimeError in the check is what a result that cannot be used gives; where none came yet it is a bug of ours.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise RuntimeError(f"looking at it took more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def _row(

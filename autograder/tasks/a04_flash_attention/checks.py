@@ -186,7 +186,8 @@ def bytes_moved_are_those_of_the_formula(call, rng):
 def hidden_tiles_are_never_fetched(call, rng):
     """A causal mask hides about half of the tiles: they cost nothing."""
     for num_queries, num_keys, block in ((16, 16, 4), (8, 20, 4), (15, 15, 4)):
-        _, _, memory, what = run_tiled(call, rng, num_queries, num_keys, True, block, block)
+        got, want, memory, what = run_tiled(call, rng, num_queries, num_keys, True, block, block)
+        expect_pair(got, want, what)
         needed = 0
         for first in range(0, num_queries, block):
             end = min(num_keys, min(first + block, num_queries) + num_keys - num_queries)
@@ -450,10 +451,11 @@ def steps_equal_the_causal_parallel_form(call, rng):
 @check("linear", points=1)
 def the_state_has_one_size(call, rng):
     """However many positions have passed, the state takes D (D_v + 1) numbers at most."""
-    state = None
-    for _ in range(9):
-        q, k, v = random(rng, 6), random(rng, 6), random(rng, 4)
-        _, state = call("linear_step", state, q, k, v)
+    q, k, v = random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)
+    want, state = weighted_mean(kernel_weights(q, k, True), v), None
+    for i in range(9):
+        out, state = call("linear_step", state, q[i], k[i], v[i])
+        expect_close(out, want[i], f"the output at position {i}", atol=2e-5, rtol=1e-4)
         held = sum(x.numel() for x in state) if isinstance(state, list | tuple) else state.numel()
         if held > 6 * 5:
             fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=30)
