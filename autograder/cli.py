@@ -263,3 +263,6 @@ def _assignment_of(course: Course, notebook: Path) -> str:
 def _print_json(value: dict[str, Any]) -> None:
     json.dump(value, sys.stdout, ensure_ascii=False)
     sys.stdout.write("\n")
+
+
+from autograder import cli_trust as _trust  # noqa: E402, F401  (registers its commands on `app`)
