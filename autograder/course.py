@@ -5,7 +5,7 @@ import os
 import socket
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,9 +141,10 @@ def alone(course: Course) -> Iterator[None]:
             raise CannotGrade(
                 f"This course is being graded by another process ({lock.read(100).strip()}). Wait for it, or end it."
             ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
+        with suppress(OSError):  # on a full disk it is held without a name in it
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
         yield
 
 

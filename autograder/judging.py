@@ -89,7 +89,8 @@ class Judging:
             "environment": doctor.environment(),
             "device": doctor.device_model(),
         }
-        self._ledger = Ledger(course.ledger_path)
+        with _storing():
+            self._ledger = Ledger(course.ledger_path)
         self._stopped = threading.Event()
 
     def close(self) -> None:
@@ -119,8 +120,9 @@ class Judging:
                 progress(index, 1.0, "done")
 
         wanted = list(jobs)
-        for job in wanted:
-            self._forget_broken(job)
+        with _storing():
+            for job in wanted:
+                self._forget_broken(job)
         with ThreadPoolExecutor(workers or max(1, (os.cpu_count() or 2) // 2)) as pool:
             futures = [pool.submit(one, index, job) for index, job in enumerate(wanted)]
             try:
@@ -137,26 +139,26 @@ class Judging:
             CannotGrade: the judge failed or refused.
         """
         key = self.key(job)
-        self._ledger.add(key, self.assignment, job.bundle.sha256)
-        while self._ledger.state(key) != DONE:
-            if not self._ledger.lease(key):
-                time.sleep(0.5)  # in another thread's or process's hands
-                continue
-            try:
-                self._run_leased(key, job, progress)
-            except BaseException as error:
-                with suppress(sqlite3.Error):
-                    self._ledger.fail(key, f"{type(error).__name__}: {error}")
-                if isinstance(error, OSError | sqlite3.Error):
-                    raise CannotGrade(f"The result could not be kept: {error}") from error
-                raise
+        with _storing():
+            self._ledger.add(key, self.assignment, job.bundle.sha256)
+            while self._ledger.state(key) != DONE:
+                if not self._ledger.lease(key):
+                    time.sleep(0.5)  # in another thread's or process's hands
+                    continue
+                try:
+                    self._run_leased(key, job, progress)
+                except BaseException as error:
+                    with suppress(sqlite3.Error):
+                        self._ledger.fail(key, f"{type(error).__name__}: {error}")
+                    raise
         return parse_result(self._ledger.result(key), key).settled()
 
     def forget(self, job: Job) -> None:
         """Drop what is known of a job, so that it is judged again."""
         key = self.key(job)
         shutil.rmtree(self._folder(key), ignore_errors=True)
-        self._ledger.forget(key)
+        with _storing():
+            self._ledger.forget(key)
 
     def _forget_broken(self, job: Job) -> None:
         """Have a job judged again in which the grader itself failed; its other exercises were kept till then."""
@@ -238,6 +240,15 @@ class Judging:
             "result": raw,
         }
         append_durably(self.course.audit_path, json.dumps(line, sort_keys=True))
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """What cannot be written or read back, such as on a full disk, is a failure of the grader and of nobody's work."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise CannotGrade(f"The ledger or a result could not be kept: {error}") from error
 
 
 def _pass_on(event: dict[str, Any], progress: Callable[[float, str], object]) -> None:
