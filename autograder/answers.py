@@ -12,6 +12,12 @@
     # %% delete: accept_test
     # %% add: accept
     print("a cell of the student's own, put after that cell")
+    # %% edit: accept_test
+    print("the new source of a cell that is none of the exercises'")
+    # %% copy: accept
+    print("another cell with the mark of that one, put after it")
+    # %% mark: accept_test
+    {"points": 1000}        (changes of nbgrader's mark of that cell)
 
 `base` says what the other solution cells hold: `solution` (the default) or `stub`. Other `word: value` lines of the
 docstring are kept for whoever reads the file (`kills` for a wrong answer, `keeps` for the sample class).
@@ -22,7 +28,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +54,9 @@ class AnswerFile:
     cells: Mapping[str, str]
     deleted: tuple[str, ...]
     added: tuple[tuple[str, str], ...]
+    edited: Mapping[str, str] = field(default_factory=dict)
+    copied: Mapping[str, str] = field(default_factory=dict)
+    marked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def from_stub(self) -> bool:
@@ -78,19 +87,25 @@ def read_answer_file(path: Path) -> AnswerFile:
     cells: dict[str, str] = {}
     deleted: list[str] = []
     added: list[tuple[str, str]] = []
+    changes: dict[str, dict[str, str]] = {"edit": {}, "copy": {}, "mark": {}}
     for title, body in zip(sections[::2], sections[1::2], strict=True):
         action, _, target = title.partition(":")
         if target and action == "delete":
             deleted.append(target.strip())
         elif target and action == "add":
             added.append((target.strip(), body.strip("\n")))
+        elif target and action in changes:
+            changes[action][target.strip()] = body.strip("\n")
         elif re.fullmatch(r"\w+", title) and body.strip():
             cells[title] = body.strip("\n")
         else:
             raise AnswerFileError(
-                f"{path}: a section is '# %% exercise' with code, 'delete: cell' or 'add: cell', not {title!r}"
+                f"{path}: a section is '# %% exercise' with code, or '# %% delete: cell' (add, edit, copy, mark), "
+                f"not {title!r}"
             )
-    return AnswerFile(path.stem, docstring.split("\n")[0], fields, cells, tuple(deleted), tuple(added))
+    summary = docstring.split("\n")[0]
+    edited, copied, marked = changes.values()
+    return AnswerFile(path.stem, summary, fields, cells, tuple(deleted), tuple(added), edited, copied, marked)
 
 
 def solution_cells(course: Course, assignment: str) -> dict[str, str]:
@@ -128,8 +143,13 @@ def answered_notebook(answer: AnswerFile, released: ReleasedNotebook, solutions:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if name in sources:
             cell["source"] = sources[name]
+        cell["source"] = answer.edited.get(name, cell["source"])
+        if name in answer.marked:
+            cell["metadata"]["nbgrader"] |= ast.literal_eval(answer.marked[name].strip())
         if name not in answer.deleted:
             cells.append(cell)
+        if name in answer.copied:
+            cells.append({**copy.deepcopy(cell), "id": f"copy-of-{name}", "source": answer.copied[name]})
         for number, (after, body) in enumerate(answer.added):
             if name == after and name is not None:
                 cells.append(_code_cell(f"own-{number}", body))

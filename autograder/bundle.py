@@ -21,6 +21,7 @@ from autograder.course import CannotGrade
 MAX_NOTEBOOK_BYTES = 20 * 2**20
 MAX_CELL_CHARS = 200_000
 MAX_NOTES = 20
+MAX_FILES = 1000  # in one submission
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Bundle:
     """What is graded: the source of each exercise's cell, None where there is none.
 
     `notes` tell the student in plain words what was unusual; they are no part of the name. `readable` is False where
-    the file is no notebook at all: then there is nothing to grade, which is not the same as a score of 0.
+    there is no notebook at all that could be read: then there is nothing to grade, which is not a score of 0.
     """
 
     assignment: str
@@ -85,9 +86,16 @@ class Unreadable(ValueError):
     """The file is not a notebook; the message says why, to the student."""
 
 
-def read_bundle(path: Path, assignment: str, released: ReleasedNotebook) -> Bundle:
-    """Read a submission. Never raises because of what is in the file."""
+def read_bundle(path: Path, assignment: str, released: ReleasedNotebook, submitted: Path | None = None) -> Bundle:
+    """Read a notebook. Never raises because of what is in the file.
+
+    Args:
+        submitted: the folder of all submissions, where it is one of them: then nothing on the way to it, and nothing
+            that lies beside it, may lead anywhere else.
+    """
     try:
+        if submitted is not None:
+            _refuse_what_leads_elsewhere(path.parent, submitted)
         cells = cells_of(_document(path))
     except Unreadable as error:
         empty: dict[str, str | None] = dict.fromkeys(released.exercises)
@@ -160,6 +168,28 @@ def run_key(secret: bytes, bundle: Bundle) -> str:
     return hmac.new(secret, message, hashlib.sha256).hexdigest()
 
 
+def _refuse_what_leads_elsewhere(folder: Path, submitted: Path) -> None:
+    """Links, pipes and devices in a submission: following them would show, copy or grade the files of others."""
+    way = [folder, *folder.parents]
+    if any(step.is_symlink() for step in way[: way.index(submitted)]):
+        raise Unreadable("The folder of the submission is a link. Hand in the files themselves.")
+    waiting, seen = [folder], 0
+    try:
+        while waiting:
+            for entry in os.scandir(waiting.pop()):
+                about, seen = entry.stat(follow_symlinks=False), seen + 1
+                is_file = stat.S_ISREG(about.st_mode)
+                if seen > MAX_FILES:
+                    raise Unreadable(f"There are more than {MAX_FILES} files in the submission: hand in the notebook.")
+                if stat.S_ISDIR(about.st_mode):
+                    waiting.append(Path(entry.path))
+                elif not is_file or about.st_nlink > 1:
+                    kind = "a link" if is_file or entry.is_symlink() else "no file but a pipe or a device"
+                    raise Unreadable(f"{ascii(entry.name)[:80]} is {kind}. Hand in the file itself.")
+    except OSError:
+        raise Unreadable("There is no folder that can be read in the submission.") from None
+
+
 def _document(path: Path) -> dict[str, Any]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a named pipe must not hold the grader up
@@ -194,12 +224,12 @@ def _cell(raw: dict[str, Any]) -> Cell:
     metadata = raw.get("metadata")
     mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     mark = mark if isinstance(mark, dict) else {}
-    grade_id = mark.get("grade_id")
+    grade_id, kind = mark.get("grade_id"), raw.get("cell_type")
     source = raw.get("source", "")
     if isinstance(source, list):
         source = "".join(part for part in source if isinstance(part, str))
     return Cell(
-        kind=str(raw.get("cell_type"))[:20],
+        kind=kind[:20] if isinstance(kind, str) else "",
         grade_id=grade_id if isinstance(grade_id, str) and grade_id else None,
         solution=mark.get("solution") is True,
         locked=mark.get("locked") is True or mark.get("grade") is True,
@@ -222,7 +252,7 @@ def _solution_notes(name: str, found: list[Cell]) -> list[str]:
     elif not last.source.strip():
         notes.append(f"The cell of exercise {name!r} is empty.")
     if last.kind != "code":
-        notes.append(f"The cell of {name!r} is a {last.kind} cell; it was graded as code.")
+        notes.append(f"The cell of {name!r} is a {last.kind or 'strange'} cell; it was graded as code.")
     return notes
 
 

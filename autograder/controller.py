@@ -9,7 +9,7 @@ from typing import Any
 
 from autograder import gradebook, release
 from autograder.bundle import Bundle, ReleasedNotebook, marked_cells, read_bundle
-from autograder.course import CannotGrade, Course
+from autograder.course import CannotGrade, Course, alone
 from autograder.judging import Job, Judging, Policy, judging_for
 from autograder.result import Result
 
@@ -87,11 +87,13 @@ def grade(
     policy = policy or Policy()
     released = ReleasedNotebook.load(course.student_notebook(assignment))
     chosen = list(students) if students is not None else course.students(assignment)
-    bundles = {one: read_bundle(course.submission(one, assignment), assignment, released) for one in chosen}
+    bundles = {
+        one: read_bundle(course.submission(one, assignment), assignment, released, course.submitted) for one in chosen
+    }
     source = release.solution_text(course, assignment)
     if marked_cells(source) != {*released.stubs, *released.locked}:
         raise CannotGrade(f"The student notebook is older than its master. Run: autograder release {assignment}")
-    with judging_for(course, assignment) as judging:
+    with alone(course), judging_for(course, assignment) as judging:
         outcomes = _judge_class(judging, bundles, policy, workers, regrade, progress)
         gradebook.register(course, assignment, source)
         settings = gradebook.nbgrader_settings(course)
@@ -127,17 +129,17 @@ def _outcome(student: str, bundle: Bundle, found: Result | CannotGrade | None) -
     if isinstance(found, CannotGrade):
         return Graded(student, bundle, None, str(found), grader_failed=True)
     if found.grader_failed and not found.graded:
-        log = next(exercise.log for exercise in found.exercises.values() if exercise.grader_failed)
-        return Graded(student, bundle, None, f"It failed in every exercise: {log.strip().splitlines()[-1]}", True)
+        said = next(exercise.failure for exercise in found.exercises.values() if exercise.grader_failed)
+        return Graded(student, bundle, None, f"It failed in every exercise: {said}", True)
     return Graded(student, bundle, found)
 
 
 def _record(course: Course, assignment: str, outcome: Graded, settings: Any) -> Graded:
     """Let nbgrader take the scores over. A failure here is this student's alone, and leaves no old score behind."""
-    if outcome.grader_failed or not course.submission(outcome.student, assignment).exists():
-        gradebook.reset(course.db_url, assignment, outcome.student)
-        return outcome
     try:
+        if outcome.grader_failed or not course.submission(outcome.student, assignment).exists():
+            gradebook.reset(course.db_url, assignment, outcome.student)
+            return outcome
         gradebook.autograde(course, assignment, outcome.student, settings)
     except CannotGrade as error:
         return Graded(outcome.student, outcome.bundle, None, str(error), grader_failed=True)

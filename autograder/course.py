@@ -1,7 +1,11 @@
 """Where a course keeps its things: the folders under its root and the names of its assignments."""
 
+import fcntl
 import os
+import socket
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +120,44 @@ def find_course(start: Path | None = None) -> Course:
         if (folder / "nbgrader_config.py").is_file():
             return Course(folder)
     raise UsageError(f"No course here: no nbgrader_config.py in {here} or above it.")
+
+
+@contextmanager
+def alone(course: Course) -> Iterator[None]:
+    """Hold the course for one grading run: two that write the same gradebook would undo each other's scores.
+
+    The lock ends with its process, however that ends.
+
+    Raises:
+        CannotGrade: another process grades this course.
+    """
+    course.build.mkdir(parents=True, exist_ok=True)
+    path = course.build / "grading.lock"
+    with open(path, "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise CannotGrade(
+                f"This course is being graded by another process ({lock.read(100).strip()}). Wait for it, or end it."
+            ) from None
+        with suppress(OSError):  # on a full disk it is held without a name in it
+            lock.truncate(0)
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.flush()
+        yield
+
+
+def append_durably(path: Path, line: str) -> None:
+    """Append a line whole: what a killed writer left of another one is closed off first."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(handle).st_size
+        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+        os.write(handle, b"\n" * torn + line.encode() + b"\n")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_durably(path: Path, text: str) -> None:

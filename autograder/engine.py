@@ -51,6 +51,7 @@ __all__ = [
     "generator",
     "load_task",
     "run_check",
+    "secret_key",
     "seed",
     "speed_check",
 ]
@@ -222,6 +223,11 @@ def secret_number(key: bytes, *names: object) -> int:
     """63 bits of an HMAC of the names under the key."""
     digest = hmac.new(key, "\0".join(map(str, names)).encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def secret_key(rng: torch.Generator) -> bytes:
+    """A key for numbers of a check's own, such as a model's logits after each context, drawn from its generator."""
+    return bytes(torch.randint(256, (16,), generator=rng).tolist())
 
 
 def seed(rng: torch.Generator) -> Seed:

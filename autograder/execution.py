@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from autograder.text import quoted
+
 MAX_MESSAGE = 600  # characters of an exception's own message
 PADDING = -1  # fills up the shorter of 1-D integer results of different length
 
@@ -23,8 +25,8 @@ class Problem(Exception):
 
     Args:
         kind: one of KINDS.
-        type: the exception's type name, where there is one.
-        message: its message, or a sentence of ours.
+        type: the exception's type name, where there is one; of "missing", the type of what is there instead.
+        message: its message.
         line: the line of the cell, counted from 1, where it is known.
     """
 
@@ -42,17 +44,18 @@ class Problem(Exception):
     def sentence(self, who: str) -> str:
         """What a student reads; `who` is the function or cell, such as "`accept`"."""
         where = f" (line {self.line} of your cell)" if self.line else ""
+        said = f": {quoted(self.message)}" if self.message else ""
         if self.kind == "missing":
-            return self.message
+            return f"{who} is a {self.type}, not a function." if self.type else f"You did not define {who}."
         if self.kind == "not_written":
             return f"Not written yet: {who} raises NotImplementedError{where}."
         if self.kind == "syntax":
-            return f"The cell cannot be read: {self.type}: {self.message}{where}."
+            return f"The cell cannot be read: {self.type}{said}{where}."
         if self.kind == "ended":
             return f"{who} ended the program ({self.type}){where}; it should return or raise an error."
         if self.kind == "result":
-            return f"The result of {who} cannot be used: {self.message}."
-        return f"{who} raised {self.type}: {self.message}{where}."
+            return f"The result of {who} cannot be used{said}."
+        return f"{who} raised {self.type}{said}{where}."
 
 
 def run_cell(source: str, name: str, namespace: dict[str, Any]) -> None:
@@ -82,9 +85,9 @@ def find(name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
         Problem: there is none of that name, or it cannot be called.
     """
     if name not in namespace:
-        raise Problem("missing", "", f"You did not define `{name}`.")
+        raise Problem("missing", "", "")
     if not callable(namespace[name]):
-        raise Problem("missing", "", f"`{name}` is a {type(namespace[name]).__name__}, not a function.")
+        raise Problem("missing", type(namespace[name]).__name__, "")
     return namespace[name]
 
 

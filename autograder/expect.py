@@ -46,6 +46,8 @@ def explained(**meanings: str) -> Iterator[None]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, Tensor) and value.numel() > MAX_SHOWN:  # a list of all of it could fill the judge's memory
+        value = value.reshape(-1)[:MAX_SHOWN]
     value = _four_digits(value.tolist() if isinstance(value, Tensor) else value)
     text = " ".join(repr(value).split())
     return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."

@@ -5,10 +5,13 @@ nbgrader imports slowly and logs a lot, so everything of it is imported where it
 
 import logging
 import os
+import stat
 import sysconfig
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +63,17 @@ def autograde(course: Course, assignment: str, student: str, settings: "Config |
     from nbgrader.converters import Autograde
     from nbgrader.coursedir import CourseDirectory
 
+    class OneFolder(CourseDirectory):
+        def get_existing_timestamp(self, dest_path: str) -> Any:  # nbgrader's own opens pipes and ends the program
+            try:
+                is_file = stat.S_ISREG(os.lstat(os.path.join(dest_path, "timestamp.txt")).st_mode)
+                return super().get_existing_timestamp(dest_path) if is_file else None
+            except (OSError, SystemExit, UnicodeDecodeError):
+                return None
+
     config = settings or nbgrader_settings(course)
-    directory = CourseDirectory(config=config, root=str(course.root))
+    directory = OneFolder(config=config, root=str(course.root))
+    directory.ignore = ["*"]  # nothing that lies beside the notebook is copied anywhere
     directory.assignment_id, directory.student_id, directory.notebook_id = assignment, student, assignment
     folder = directory.format_path(directory.submitted_directory, student, assignment)
 
@@ -120,14 +132,24 @@ def people(course: Course, assignment: str) -> dict[str, dict[str, Any]]:
         }
 
 
-def _open(db_url: str) -> Any:
-    """nbgrader's gradebook. It makes a new one with the `alembic` of this environment, activated or not."""
+@contextmanager
+def _open(db_url: str) -> Iterator[Any]:
+    """nbgrader's gradebook. It makes a new one with the `alembic` of this environment, activated or not.
+
+    Raises:
+        CannotGrade: the database does not take or give what it should, such as on a full disk.
+    """
     from nbgrader.api import Gradebook
+    from sqlalchemy.exc import SQLAlchemyError
 
     scripts = sysconfig.get_path("scripts")
     if scripts not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
-    return Gradebook(db_url)
+    try:
+        with Gradebook(db_url) as book:
+            yield book
+    except SQLAlchemyError as error:
+        raise CannotGrade(f"The gradebook {db_url} cannot be used: {error}") from error
 
 
 def _generator(course: Course, assignment: str, source: str, staging: Path) -> Any:
@@ -162,7 +184,7 @@ def _run(course: Course, converter: Any, what: str) -> None:
             converter.start()
     except AutograderError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotGrade(f"nbgrader could not {what}: {error} (its log: {log_path})") from error
     finally:
         log.removeHandler(handler)

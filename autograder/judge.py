@@ -10,10 +10,11 @@ import hashlib
 import json
 import math
 import os
+import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,14 @@ from autograder.process import WorkerProcess
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
 from autograder.speed import injects, time_check
+from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
 SOURCES = ("calls", "engine", "execution", "expect", "judge", "probe", "process", "protocol", "remote", "sandbox")
-SOURCES += ("seccomp", "speed", "timing", "values", "worker", "workspace")
+SOURCES += ("seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
+MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
+MAX_MESSAGE = 1500
 SPEED_S = 300.0  # for all timed calls of one exercise, beside its deadline
 
 
@@ -133,7 +138,7 @@ class Judge:
         checks = sorted(self.task.checks[exercise.id], key=lambda one: one.speed is not None)
         student = self._call(workspace, exercise, exercise.deadline_s)
         rows: list[dict[str, Any]] = []
-        status, self._logs = "graded", []
+        status, failure, self._logs = "graded", "", []
         try:
             for one in checks:
                 if source is None:
@@ -152,7 +157,7 @@ class Judge:
         except NoSandbox:
             raise
         except Exception:
-            status, self._logs = "not_graded", [traceback.format_exc(), *self._logs]
+            status, failure = "not_graded", traceback.format_exc()
             message = "The grader itself failed in this exercise: your teacher has to look at it."
             rows = [_row(one, 0, "not_graded", message) for one in checks]
         finally:
@@ -161,12 +166,14 @@ class Judge:
             self._round_trips.append(student.round_trip_us)
         counted = [row for row in rows if row["status"] != "not_graded"]
         score, best = sum(row["points"] for row in counted), sum(row["max"] for row in counted)
-        log = "\n".join(text for text in [*self._logs, *student.logs] if text)
+        said = "\n".join(text for text in [*self._logs, *student.logs] if text)[:MAX_LOG]
+        log = "\n".join(text for text in (said, failure[-MAX_LOG:]) if text)  # a failure of ours has the last word
         return {"score": score, "max": best, "status": status, "checks": rows, "log": log}
 
     def _check(self, student: RemoteCall, one: Check) -> dict[str, Any]:
         student.begin(one.name, one.deadline_s)
-        outcome = run_check(one, student, generator(self._key, one.name))
+        with _own_time(MAX_OWN_S):
+            outcome = run_check(one, student, generator(self._key, one.name))
         student.logs += [outcome.log] if outcome.log else []
         return _row(one, one.points * outcome.passed, "passed" if outcome.passed else "failed", outcome.message)
 
@@ -210,11 +217,30 @@ class Judge:
             handle.write(json.dumps(line, sort_keys=True) + "\n")
 
 
+@contextlib.contextmanager
+def _own_time(seconds: float) -> Iterator[None]:
+    """The judge's own CPU time in a check: what a function returned may be made to take long to look at.
+
+    A RuntimeError in the check is what a result that cannot be used gives; where none came yet it is a bug of ours.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise RuntimeError(f"looking at it took more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 def _row(
     one: Check, points: float, status: str, message: str, details: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     row = {"name": one.name, "title": one.title, "points": points, "max": one.points, "status": status}
-    return {**row, "message": message} | ({"details": dict(details)} if details else {})
+    return {**row, "message": one_line(message, MAX_MESSAGE)} | ({"details": dict(details)} if details else {})
 
 
 def forbidden_paths(job: Job) -> tuple[str, ...]:

@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 
 from autograder import doctor
 from autograder.bundle import Bundle, course_secret, run_key
-from autograder.course import CannotGrade, Course, write_durably
+from autograder.course import CannotGrade, Course, append_durably, write_durably
 from autograder.judge_process import read_result, run_judge
 from autograder.ledger import DONE, INVALID, Ledger, job_key
 from autograder.result import Result, parse_result
@@ -89,7 +90,8 @@ class Judging:
             "environment": doctor.environment(),
             "device": doctor.device_model(),
         }
-        self._ledger = Ledger(course.ledger_path)
+        with _storing():
+            self._ledger = Ledger(course.ledger_path)
         self._stopped = threading.Event()
 
     def close(self) -> None:
@@ -121,8 +123,9 @@ class Judging:
                 progress(index, 1.0, "done")
 
         wanted = list(jobs)
-        for job in wanted:
-            self._forget_broken(job)
+        with _storing():
+            for job in wanted:
+                self._forget_broken(job)
         with ThreadPoolExecutor(workers or max(1, (os.cpu_count() or 2) // 2)) as pool:
             futures = [pool.submit(one, index, job) for index, job in enumerate(wanted)]
             try:
@@ -139,16 +142,18 @@ class Judging:
             CannotGrade: the judge failed or refused.
         """
         key = self.key(job)
-        self._ledger.add(key, self.assignment, job.bundle.sha256)
-        while self._ledger.state(key) != DONE:
-            if not self._ledger.lease(key):
-                time.sleep(0.5)  # in another thread's or process's hands
-                continue
-            try:
-                self._run_leased(key, job, progress)
-            except BaseException as error:
-                self._ledger.fail(key, f"{type(error).__name__}: {error}")
-                raise
+        with _storing():
+            self._ledger.add(key, self.assignment, job.bundle.sha256)
+            while self._ledger.state(key) != DONE:
+                if not self._ledger.lease(key):
+                    time.sleep(0.5)  # in another thread's or process's hands
+                    continue
+                try:
+                    self._run_leased(key, job, progress)
+                except BaseException as error:
+                    with suppress(sqlite3.Error):
+                        self._ledger.fail(key, f"{type(error).__name__}: {error}")
+                    raise
         return parse_result(self._ledger.result(key), key).settled()
 
     def recorded(self, job: Job) -> Result | None:
@@ -175,8 +180,7 @@ class Judging:
         self.course.build.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="appeal-", dir=self.course.build) as place:
             folder = Path(place)
-            about = {**self._job_file(key, job), "audit": str(folder / "samples.jsonl")}
-            write_durably(folder / "job.json", json.dumps(about))
+            write_durably(folder / "job.json", json.dumps(self._job_file(key, job, folder)))
             for _ in range(MAX_INVALID_RUNS):
                 run_judge(
                     job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
@@ -194,18 +198,20 @@ class Judging:
             CannotGrade: the job is being judged at this moment.
         """
         key = self.key(job)
-        self._ledger.forget(key)
-        self._ledger.add(key, self.assignment, job.bundle.sha256)
-        if not self._ledger.lease(key):
-            raise CannotGrade(f"Job {key[:12]} is being judged at this moment. Try again when it is done.")
-        if self._ledger.finish(key, raw):
+        with _storing():
+            self._ledger.forget(key)
+            self._ledger.add(key, self.assignment, job.bundle.sha256)
+            if not self._ledger.lease(key):
+                raise CannotGrade(f"Job {key[:12]} is being judged at this moment. Try again when it is done.")
             self._audit(job.bundle, raw, self._folder(key))
+            self._ledger.finish(key, raw)
 
     def forget(self, job: Job) -> None:
         """Drop what is known of a job, so that it is judged again."""
         key = self.key(job)
-        (self._folder(key) / "result.json").unlink(missing_ok=True)
-        self._ledger.forget(key)
+        shutil.rmtree(self._folder(key), ignore_errors=True)
+        with _storing():
+            self._ledger.forget(key)
 
     def _forget_broken(self, job: Job) -> None:
         """Have a job judged again in which the grader itself failed; its other exercises were kept till then."""
@@ -218,12 +224,17 @@ class Judging:
         return self.course.build / "jobs" / key[:24]
 
     def _run_leased(self, key: str, job: Job, progress: Callable[[float, str], object]) -> None:
-        """Run the judge on a job we hold and take its result in; a disturbed run is repeated, up to a limit."""
-        folder = self._folder(key)
+        """Run the judge on a job we hold and take its result in; a disturbed run is repeated, up to a limit.
+
+        Killed anywhere in here, nothing is lost and nothing counted twice: each attempt has a folder of its own, what
+        a judge left in it counts until the ledger has it, and the audit log has it before the ledger.
+        """
+        attempt = self._ledger.attempts(key)
+        folder = self._folder(key) / str(attempt)
         finished = folder / "result.json"
         if not finished.is_file():  # else a run whose controller was killed left it behind: it counts
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_durably(folder / "job.json", json.dumps(self._job_file(key, job)))
+            write_durably(folder / "job.json", json.dumps(self._job_file(key, job, folder)))
             run_judge(
                 job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
                 watch=self._watch(key), event=lambda event: _pass_on(event, progress),
@@ -231,14 +242,15 @@ class Judging:
         try:
             raw = read_result(finished)
             disturbed = parse_result(raw, key).is_invalid
-        finally:
+        except CannotGrade:
             finished.unlink(missing_ok=True)
-        again = disturbed and self._ledger.attempts(key) + 1 < MAX_INVALID_RUNS
-        if self._ledger.finish(key, raw, INVALID if again else DONE):
-            self._audit(job.bundle, raw, folder)
-        shutil.rmtree(folder, ignore_errors=True)
+            raise
+        again = disturbed and attempt + 1 < MAX_INVALID_RUNS
+        self._audit(job.bundle, raw, folder)
+        self._ledger.finish(key, raw, INVALID if again else DONE)
+        shutil.rmtree(folder if again else folder.parent, ignore_errors=True)
 
-    def _job_file(self, key: str, job: Job) -> dict[str, Any]:
+    def _job_file(self, key: str, job: Job, folder: Path) -> dict[str, Any]:
         return {
             "assignment": self.assignment,
             "key": key,
@@ -250,7 +262,7 @@ class Judging:
             "limits": {} if job.policy.speed else {"speed": False},
             "tasks": str(self.course.package / "tasks"),
             "lib": str(self.course.root / "lib"),
-            "audit": str(self._folder(key) / "samples.jsonl"),
+            "audit": str(folder / "samples.jsonl"),
         }
 
     def _watch(self, key: str) -> Callable[[], None]:
@@ -280,8 +292,16 @@ class Judging:
             "versions": self._versions,
             "result": raw,
         }
-        with open(self.course.audit_path, "a", encoding="utf-8") as log:
-            log.write(json.dumps(line, sort_keys=True) + "\n")
+        append_durably(self.course.audit_path, json.dumps(line, sort_keys=True))
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """What cannot be written or read back, such as on a full disk, is a failure of the grader and of nobody's work."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        raise CannotGrade(f"The ledger or a result could not be kept: {error}") from error
 
 
 def _pass_on(event: dict[str, Any], progress: Callable[[float, str], object]) -> None:

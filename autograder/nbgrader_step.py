@@ -46,7 +46,7 @@ class SubmissionExporter(NotebookExporter):
             return super().from_filename(filename, resources, **options)
         course, assignment = Course(Path(directory.root)), resources["nbgrader"]["assignment"]
         released = ReleasedNotebook.load(course.student_notebook(assignment))
-        bundle = read_bundle(Path(filename), assignment, released)
+        bundle = read_bundle(Path(filename), assignment, released, submitted)
         resources["metadata"] = {"name": assignment, "path": str(Path(filename).parent)}
         return self.from_notebook_node(spliced(released, bundle), resources, **options)
 

@@ -77,6 +77,7 @@ class WorkerProcess:
         self.channel, self._log, self._status = Channel(ours), _Log(log), os.fdopen(status)
         self.to_worker, self.from_worker = map_shared_memory(memory)
         os.close(memory)
+        self._seen = time.monotonic(), 0.0  # when its clock was last read, and what it said
         self._lock_in()
         self.pid = _only_child(_child_pid(self._status.readline())) if sandboxed else self._process.pid
 
@@ -106,7 +107,9 @@ class WorkerProcess:
 
     def cpu_ns(self) -> int:
         """Nanoseconds of CPU time of all its threads, ended ones included, read from outside (clock_gettime(3))."""
-        return time.clock_gettime_ns((~self.pid << 3) | 2)
+        used = time.clock_gettime_ns((~self.pid << 3) | 2)
+        self._seen = time.monotonic(), used / 1e9
+        return used
 
     def waited_s(self) -> float:
         """Seconds in which it was ready to run and the machine was busy with others (/proc/pid/schedstat)."""
@@ -149,11 +152,16 @@ class WorkerProcess:
         number = code - 128 if code > 128 else -code
         if code >= 0 and code <= 128:
             return f"It ended the program (exit code {code}) instead of returning."
-        if number == signal.SIGXCPU:
+        if number == signal.SIGXCPU or (number == signal.SIGKILL and self._may_have_used_up_its_cpu_time()):
             return f"It was stopped at the limit of {self.limits.cpu_s} s of CPU time."
         name = signal.Signals(number).name if number in signal.Signals.__members__.values() else f"signal {number}"
         known = {signal.SIGSEGV: "a segmentation fault", signal.SIGABRT: "an abort", signal.SIGKILL: "being killed"}
         return f"It crashed: {known.get(number, 'a signal')} ({name})."  # type: ignore[call-overload]
+
+    def _may_have_used_up_its_cpu_time(self) -> bool:
+        """SIGXCPU can be ignored; what then comes at the limit is SIGKILL, and by now its clock is gone."""
+        seen, used_s = self._seen
+        return used_s + (os.cpu_count() or 1) * (time.monotonic() - seen) >= self.limits.cpu_s
 
 
 class _Log:

@@ -4,6 +4,7 @@ Reveal, compute, capture: inputs are written, the clock starts, the worker is ca
 to private memory, the clock stops. Whatever the worker does wrong is a failed check with a plain sentence.
 """
 
+import contextlib
 import secrets
 import statistics
 import time
@@ -17,12 +18,17 @@ from autograder.execution import Problem
 from autograder.process import WorkerProcess
 from autograder.protocol import Closed, check_reply
 from autograder.sandbox import NoSandbox, environment
-from autograder.values import Callback, ProtocolError, Seed, pack, unpack
+from autograder.text import one_line, type_name
+from autograder.values import Budget, Callback, ProtocolError, Seed, pack, unpack
 
 MAX_RESTARTS = 3
-MAX_CALLBACKS = 100_000  # in one call
-MAX_CALLBACK_S = 120.0  # of the judge's own time, in one call
+MAX_CALLBACKS = 10_000  # in one check
+MAX_CALLBACK_S = 60.0  # of the judge's own time, in one exercise
+MAX_CALLBACK_BYTES = 2**20  # of the tensors that one callback brings
+MAX_RESULT_BYTES = 16 * 2**20  # of the tensors that one call returns: a check may make lists of them
+MAX_RAISED = 2000  # characters
 MAX_STRETCH = 20  # of a deadline, on a machine that has no time for the worker
+MAX_LINE = 200_000  # of a cell
 EMPTY_CALLS = 20
 
 
@@ -68,14 +74,16 @@ class RemoteCall(Call):
         self._restarts, self._used_s = 0, 0.0
         self._granted_s = self._left_s = guard.check_s
         self._ours_s = 0.0  # spent in callbacks during a call: not the student's
-        self._check, self._calls = "", 0
+        self._all_ours_s = 0.0  # in all calls
+        self._check, self._calls, self._callbacks = "", 0, 0
+        self._cpu_ns: int | None = None  # the worker's clock when its last answer was captured
         self.logs: list[str] = []
         self.round_trip_us: float | None = None
-        self.cpu_s = self.wall_s = 0.0  # of the last call
+        self.cpu_s = self.wall_s = 0.0  # of the last call; CPU time counts from the answer before
 
     def begin(self, check: str, deadline_s: float | None = None) -> None:
         """A new check: its own deadline, its own seeds."""
-        self._check, self._calls = check, 0
+        self._check, self._calls, self._callbacks = check, 0, 0
         self.grant(deadline_s or self._guard.check_s)
 
     def grant(self, deadline_s: float) -> None:
@@ -127,59 +135,79 @@ class RemoteCall(Call):
         """Send a call and give its captured result; answer callbacks on the way."""
         worker.from_worker.poison()
         deadline = self._deadline(worker)
-        cpu, began = worker.cpu_ns(), time.perf_counter_ns()
+        cpu_ns = worker.cpu_ns() if self._cpu_ns is None else self._cpu_ns
+        began = time.perf_counter_ns()
         worker.channel.send(header, deadline)
-        for _ in range(MAX_CALLBACKS):
-            reply = check_reply(worker.channel.receive(deadline), header["id"])
-            if reply["op"] != "callback":
-                break
-            began_ours = time.monotonic()
-            answer = self._answer_callback(worker, reply, callbacks)
-            self._ours_s += time.monotonic() - began_ours
-            if self._ours_s > MAX_CALLBACK_S:
-                raise ProtocolError(f"it called back for more than {MAX_CALLBACK_S:g} s")
-            worker.channel.send(answer, deadline)
-        else:
-            raise ProtocolError(f"more than {MAX_CALLBACKS} callbacks in one call")
+        while (reply := check_reply(worker.channel.receive(deadline), header["id"]))["op"] == "callback":
+            worker.channel.send(self._answer_callback(worker, reply, callbacks), deadline)
         if reply["op"] == "error":
             self._raise_failure()
             raise _problem(reply)
         if reply["op"] != "result":
             raise ProtocolError("a reply that is neither a result nor an error")
-        result = unpack(reply["value"], worker.from_worker)
+        result = unpack(reply["value"], worker.from_worker, budget=Budget(MAX_RESULT_BYTES))
         self.wall_s = (time.perf_counter_ns() - began) / 1e9
-        self.cpu_s = (worker.cpu_ns() - cpu) / 1e9
+        self._cpu_ns = worker.cpu_ns()
+        self.cpu_s = (self._cpu_ns - cpu_ns) / 1e9
         self._raise_failure()
         return result
 
     def _answer_callback(
         self, worker: WorkerProcess, reply: dict[str, Any], callbacks: list[Callback]
     ) -> dict[str, Any]:
+        self._callbacks += 1
+        if self._callbacks > MAX_CALLBACKS:
+            raise ProtocolError(f"more than {MAX_CALLBACKS} callbacks in one check")
         if not 0 <= reply["index"] < len(callbacks):
             raise ProtocolError("a call of a function that was not passed")
-        args = unpack(reply["args"], worker.from_worker)
+        began = time.monotonic()
         try:
+            args = unpack(reply["args"], worker.from_worker, budget=Budget(MAX_CALLBACK_BYTES))
             value = self._answer(callbacks[reply["index"]], args)
+            worker.to_worker.clear()
+            return {"op": "return", "value": pack(value, worker.to_worker)}
         except RuntimeError as error:
-            return {"op": "raise", "message": str(error)}
-        worker.to_worker.clear()
-        return {"op": "return", "value": pack(value, worker.to_worker)}
+            return {"op": "raise", "message": str(error)[:MAX_RAISED]}
+        finally:
+            took = time.monotonic() - began
+            self._ours_s, self._all_ours_s = self._ours_s + took, self._all_ours_s + took
+            if self._all_ours_s > MAX_CALLBACK_S:
+                self._hopeless = f"Not run: the functions that were passed took more than {MAX_CALLBACK_S:g} s before."
+                raise ProtocolError(f"callbacks that took more than {MAX_CALLBACK_S:g} s in all")
 
     def _allowed_s(self) -> float:
         return max(0.0, min(self._left_s, self._guard.total_s - self._used_s))
 
     def _deadline(self, worker: WorkerProcess) -> Callable[[], float]:
-        """When the student's time is up; our own callbacks and waiting for a core of a busy machine do not count."""
-        allowed_s, began, waited_s = self._allowed_s(), time.monotonic(), worker.waited_s()
+        """When the student's time is up."""
+        allowed_s, began, used_s = self._allowed_s(), time.monotonic(), self._stopwatch(worker)
         latest = began + MAX_STRETCH * allowed_s
-        return lambda: self._ours_s + min(latest, began + allowed_s + worker.waited_s() - waited_s)
+        return lambda: min(self._ours_s + latest, time.monotonic() + allowed_s - used_s())
+
+    def _stopwatch(self, worker: WorkerProcess) -> Callable[[], float]:
+        """The student's seconds from now on: neither our own callbacks nor waiting for a core of a busy machine.
+
+        Whoever keeps the cores busy with threads of their own has not waited: CPU time always counts.
+        """
+        began, waited_s, cpu_ns = time.monotonic(), worker.waited_s(), worker.cpu_ns()
+
+        def used_s() -> float:
+            passed = time.monotonic() - began - self._ours_s
+            with contextlib.suppress(OSError):  # its clocks end with it
+                waited = max(0.0, worker.waited_s() - waited_s)
+                return max(passed - waited, (worker.cpu_ns() - cpu_ns) / 1e9)
+            return passed
+
+        return used_s
 
     def _guarded(self, who: str, action: Callable[[], Any]) -> Any:
         """Run an exchange with the student's code; whatever goes wrong in it becomes CheckFailed."""
         worker = self._worker
         assert worker is not None
-        allowed_s, began, waited_s = self._allowed_s(), time.monotonic(), worker.waited_s()
+        allowed_s = self._allowed_s()
+        used_s: Callable[[], float] = float  # 0.0
         try:
+            used_s = self._stopwatch(worker)
             return action()
         except Problem as problem:
             raise CheckFailed(problem.sentence(who), problem.raised) from None
@@ -200,7 +228,7 @@ class RemoteCall(Call):
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None
         finally:
-            took = time.monotonic() - began - self._ours_s - max(0.0, worker.waited_s() - waited_s)
+            took = used_s()
             self._used_s, self._left_s, self._ours_s = self._used_s + took, self._left_s - took, 0.0
 
     def _drop(self) -> None:
@@ -218,7 +246,7 @@ class RemoteCall(Call):
         if self._hopeless:
             raise CheckFailed(self._hopeless)
         if self._worker is None:
-            self._worker = self._start()
+            self._worker, self._cpu_ns = self._start(), None
             self._load(self._worker)
             self._run_cell(self._worker)
         return self._worker
@@ -270,8 +298,8 @@ class RemoteCall(Call):
 
 
 def _problem(reply: dict[str, Any]) -> Problem:
-    """The student's exception in a reply, on one line and of bearable length."""
+    """The student's exception in a reply: nothing in it is believed, all of it can be shown."""
     if reply["op"] != "error" or reply["kind"] not in Problem.KINDS:
         raise ProtocolError("a reply of a kind that was not expected")
-    kind, message = " ".join(reply["type"].split())[:80], " ".join(reply["message"].split())[:700]
-    return Problem(reply["kind"], kind, message, reply["line"])
+    line = reply["line"] if reply["line"] is not None and 0 < reply["line"] <= MAX_LINE else None
+    return Problem(reply["kind"], reply["type"] and type_name(reply["type"]), one_line(reply["message"], 700), line)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autograder.course import CannotGrade
+from autograder.text import one_line, printable
 
+MAX_MESSAGE = 2000  # characters
 EXERCISE_STATES = ("graded", "not_graded", "invalid")
 CHECK_STATES = ("passed", "failed", "not_graded", "invalid", "flagged")
 
@@ -39,7 +41,8 @@ class CheckResult:
 class ExerciseResult:
     """One exercise: `max` leaves out what could not be graded here, such as speed on a GPU that is not there.
 
-    `log` is what the code printed, or the grader's own traceback. Students never see it: their code could print inputs.
+    `log` is what the code printed, then the grader's own traceback if there is one, so that its last line is never the
+    student's. Students never see it: their code could print inputs.
     """
 
     score: float
@@ -52,6 +55,11 @@ class ExerciseResult:
     def grader_failed(self) -> bool:
         """A check of ours broke, as against one that this machine cannot run."""
         return self.status == "not_graded" and bool(self.log)
+
+    @property
+    def failure(self) -> str:
+        """The last line of the grader's own traceback."""
+        return self.log.strip().splitlines()[-1]
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,8 @@ def _exercise(name: str, raw: Mapping[str, Any]) -> ExerciseResult:
     score, best = _number(raw["score"]), _number(raw["max"])
     if not 0 <= score <= best:
         raise ValueError(f"exercise {name!r} has {score} of {best} points")
-    return ExerciseResult(score, best, status, tuple(_check(one) for one in raw["checks"]), str(raw.get("log") or ""))
+    log = printable(str(raw.get("log") or ""))
+    return ExerciseResult(score, best, status, tuple(_check(one) for one in raw["checks"]), log)
 
 
 def _check(raw: Mapping[str, Any]) -> CheckResult:
@@ -125,7 +134,7 @@ def _check(raw: Mapping[str, Any]) -> CheckResult:
         score=_number(raw["points"]),
         max=_number(raw["max"]),
         status=_one_of(CHECK_STATES, raw["status"]),
-        message=_printable(str(raw.get("message") or "")),
+        message=one_line(str(raw.get("message") or ""), MAX_MESSAGE),
         details=raw.get("details") or {},
     )
 
@@ -134,11 +143,6 @@ def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is not a number of points")
     return float(value)
-
-
-def _printable(text: str) -> str:
-    """Text without control characters: a student's error message must not command a teacher's terminal."""
-    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)
 
 
 def _one_of(known: tuple[str, ...], value: Any) -> str:

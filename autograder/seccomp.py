@@ -1,8 +1,8 @@
 """A filter of system calls for workers, written as a classic BPF program (seccomp(2)).
 
-It leaves one process with threads: no fork, no programs, no sockets, no memory outside the worker's own limits, and
-none of the calls through which sandboxes have been left. What it refuses fails with EPERM; threads still start, since
-glibc falls back from clone3, whose flags cannot be seen here, to clone.
+It leaves one process with threads: no fork, no programs, no sockets, no memory outside the worker's own limits, none of
+the calls through which sandboxes have been left, and none by which a stopped process has itself woken. What it refuses
+fails with EPERM; threads still start, since glibc falls back from clone3, whose flags cannot be seen here, to clone.
 """
 
 import errno
@@ -11,8 +11,9 @@ import struct
 
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER_OR_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data (little endian)
+NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in seccomp_data (little endian)
 CLONE_THREAD = 0x00010000
+F_SETSIG = 10  # which signal a descriptor sends: it could be SIGCONT, too
 X32_BIT = 0x40000000
 
 # name: (x86_64, aarch64), from the kernel's syscall tables; None where the machine has no such call
@@ -55,10 +56,11 @@ REFUSED = {
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
     "personality": (135, 92),
+    "timer_create": (222, 107),  # a timer that sends SIGCONT would wake a frozen worker
 }
-MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, seccomp)
-    "x86_64": (0xC000003E, 0, 56, 435, 317),
-    "aarch64": (0xC00000B7, 1, 220, 435, 277),
+MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, fcntl, seccomp)
+    "x86_64": (0xC000003E, 0, 56, 435, 72, 317),
+    "aarch64": (0xC00000B7, 1, 220, 435, 25, 277),
 }
 
 
@@ -80,13 +82,15 @@ def filter_for_this_machine() -> dict[str, object]:
 
 def program(machine: str) -> bytes:
     """The filter as an array of struct sock_filter."""
-    architecture, column, clone, clone3, _ = MACHINES[machine]
+    architecture, column, clone, clone3, fcntl, _ = MACHINES[machine]
     refused = [numbers[column] for numbers in REFUSED.values() if numbers[column] is not None]
     code = [(LOAD, 0, 0, ARCHITECTURE), (JUMP_IF_EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     code += [(JUMP_IF_GREATER_OR_EQUAL, 0, 1, X32_BIT), (RETURN, 0, 0, REFUSE | errno.EPERM)]
     code += [(JUMP_IF_EQUAL, 0, 1, clone3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
     for number in refused:
         code += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE | errno.EPERM)]
+    code += [(JUMP_IF_EQUAL, 0, 4, fcntl), (LOAD, 0, 0, SECOND_ARGUMENT)]
+    code += [(JUMP_IF_EQUAL, 0, 1, F_SETSIG), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, FIRST_ARGUMENT)]
     code += [(JUMP_IF_SET, 1, 0, CLONE_THREAD), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)

@@ -56,8 +56,8 @@ def _remarks(report: "Report") -> dict[str, list[str]]:
             continue
         for name, exercise in one.result.exercises.items():
             if exercise.grader_failed:
-                last = exercise.log.strip().splitlines()[-1]
-                remarks.setdefault(f"{name} is not graded, the grader failed: {last}", []).append(one.student)
+                said = f"{name} is not graded, the grader failed: {exercise.failure}"
+                remarks.setdefault(said, []).append(one.student)
             for check in exercise.checks:
                 if check.is_disturbed:
                     remarks.setdefault(f"{name}: {check.message}", []).append(one.student)

@@ -49,12 +49,14 @@ class Side:
         """CPU seconds of each call."""
         trials = [self._trials[index] for index in inputs]  # made before the first call: nothing happens between calls
         times, captured = [], []
+        self.thaw()
         for trial in trials:
             args, kwargs = self._arguments(trial)
             self._call.grant(CALL_S)
             captured.append(self._call(self._function, *args, **kwargs))
             times.append(self._call.cpu_s)
             self.wall_s.append(self._call.wall_s)
+        self.freeze()  # nothing goes on while we look at the answers
         for trial, result in zip(trials, captured, strict=True):
             self._verify(trial, result)
         return times
@@ -111,7 +113,8 @@ def time_check(
     """Time a student's function against the first baseline, and report how the others compare.
 
     CPU time of the worker decides, read from outside. The worker is one process and cannot have others, so its clock
-    counts all the work there is, in whatever thread. Wall time is recorded beside it.
+    counts all the work there is, in whatever thread; what it uses between two answers belongs to the second of them,
+    so nothing is gained by working while nobody waits. Wall time is recorded beside it.
 
     Raises:
         CheckFailed: an answer in a timed call was wrong, or there was none.
@@ -140,10 +143,8 @@ def _compared(other: Baseline, student: Student, calls: int) -> float:
     inputs = range(10**6, 10**6 + calls)
     times = {}
     for name, side in (("other", other), ("student", student)):
-        side.thaw()
         side.block(range(inputs.start - 1, inputs.start))
         times[name] = sum(side.block(inputs))
-        side.freeze()
     return times["other"] / times["student"]
 
 

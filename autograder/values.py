@@ -138,7 +138,7 @@ class Budget:
     """What one message may still hold."""
 
     def __init__(self, size: int = ARENA_BYTES) -> None:
-        self._values, self._bytes = MAX_VALUES, size
+        self._values, self._bytes, self._size = MAX_VALUES, size, size
 
     def charge_value(self, depth: int) -> None:
         self._values -= 1
@@ -150,7 +150,7 @@ class Budget:
     def charge_bytes(self, size: int) -> None:
         self._bytes -= size
         if self._bytes < 0:
-            raise ProtocolError("the tensors of one message are larger than the shared memory")
+            raise ProtocolError(f"tensors of more than the {self._size / 2**20:g} MB that one message may bring")
 
 
 def _is_size(value: Any) -> bool:

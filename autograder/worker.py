@@ -148,10 +148,10 @@ def lock_in(request: dict[str, Any]) -> dict[str, Any]:
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),
         (resource.RLIMIT_NPROC, limits["processes"]),
-        (resource.RLIMIT_CPU, limits["cpu_s"]),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu_s"], limits["cpu_s"] + 1))  # SIGXCPU, then SIGKILL
     _filter_system_calls(limits["filter"]["syscall"], bytes.fromhex(limits["filter"]["program"]))
     return {"op": "ready"}
 

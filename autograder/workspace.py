@@ -11,7 +11,15 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-IN_SANDBOX = ("__init__", "values", "protocol", "execution", "probe", "worker")  # all of the autograder that it sees
+IN_SANDBOX = (
+    "__init__",
+    "text",
+    "values",
+    "protocol",
+    "execution",
+    "probe",
+    "worker",
+)  # all of the autograder that it sees
 DISTRIBUTIONS = ("torch", "numpy", "triton", "einops", "jaxtyping", "safetensors")
 
 

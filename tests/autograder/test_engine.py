@@ -230,7 +230,7 @@ def test_what_goes_wrong_is_said_in_plain_words():
     assert message_of(call, "absent") == "You did not define `absent`."
     assert "not a function" in message_of(call, "data")
     assert "Not written yet" in message_of(call, "stub")
-    assert "raised ValueError: no rows (line" in message_of(call, "bug")
+    assert "raised ValueError: “no rows” (line" in message_of(call, "bug")
     assert "ended the program" in message_of(call, "ends")
     assert "type object cannot cross" in message_of(call, "odd")
 

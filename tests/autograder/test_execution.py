@@ -26,10 +26,13 @@ def problem_of(cell: str, call: str) -> str:
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        ("y = 1\ndef f(x:\n    return x\n", "cannot be read: SyntaxError: '(' was never closed (line 2 of your cell)."),
-        ("x = 1\n  y = 2\n", "The cell cannot be read: IndentationError: unexpected indent (line 2 of your cell)."),
+        (
+            "y = 1\ndef f(x:\n    return x\n",
+            "cannot be read: SyntaxError: “'(' was never closed” (line 2 of your cell).",
+        ),
+        ("x = 1\n  y = 2\n", "The cell cannot be read: IndentationError: “unexpected indent” (line 2 of your cell)."),
         ("x = '\0'\n", "The cell cannot be read"),
-        ("x = 1\nx = x / 0\n", "`f` raised ZeroDivisionError: division by zero (line 2 of your cell)."),
+        ("x = 1\nx = x / 0\n", "`f` raised ZeroDivisionError: “division by zero” (line 2 of your cell)."),
         ("def g(x):\n    return x\n", "You did not define `f`."),
         ("f = 2\n", "`f` is a int, not a function."),
         ("def f(x):\n    y = x\n    return y + 'a'\n", "(line 3 of your cell)."),
@@ -38,7 +41,7 @@ def problem_of(cell: str, call: str) -> str:
         ("def f(x):\n    raise NotImplementedError\n", "Not written yet: `f` raises NotImplementedError (line 2"),
         ("def f(x):\n    return f(x)\n", "raised RecursionError"),
         ("import sys\nsys.exit(0)\n", "`f` ended the program (SystemExit) (line 2 of your cell)"),
-        ("def f(x):\n    raise MemoryError\n", "`f` raised MemoryError: (the memory limit) (line 2 of your cell)."),
+        ("def f(x):\n    raise MemoryError\n", "`f` raised MemoryError: “(the memory limit)” (line 2 of your cell)."),
     ],
 )
 def test_problems_name_the_line(cell, said):

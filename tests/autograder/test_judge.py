@@ -104,7 +104,7 @@ def test_the_same_run_key_gives_the_same_result():
     )
     first = double(cell)
     assert first == double(cell)
-    assert "raised ValueError: [0." in messages(first)["doubles_a_tensor"]
+    assert "raised ValueError: “[0." in messages(first)["doubles_a_tensor"]
 
 
 def test_a_bug_in_a_check_of_ours_takes_no_points(monkeypatch):

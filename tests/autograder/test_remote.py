@@ -11,6 +11,7 @@ import torch
 
 from autograder import sandbox
 from autograder.engine import Callback, CheckFailed
+from autograder.execution import Problem
 from autograder.protocol import Channel, Closed
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
@@ -168,12 +169,12 @@ X = torch.tensor([1.0, 2.0])
         ("crashes", "It crashed: a segmentation fault (SIGSEGV)."),
         ("loops", "`loops` did not finish within the limit of 1 s for this check; is there an endless loop?"),
         ("stops_itself", "within the limit of 1 s"),
-        ("hogs_memory", "raised MemoryError: (the memory limit)"),
+        ("hogs_memory", "raised MemoryError: “(the memory limit)”"),
         ("hogs_tensors", "(the memory limit)"),
         ("hogs_shared_memory", "(the memory limit)"),
-        ("returns_a_huge_tensor", "The result of `returns_a_huge_tensor` cannot be used: the tensors take more than"),
+        ("returns_a_huge_tensor", "The result of `returns_a_huge_tensor` cannot be used: “the tensors take more than"),
         ("returns_deep_lists", "deep cannot cross"),
-        ("returns_a_long_text", "cannot be used: the values take more than the 4 MB"),
+        ("returns_a_long_text", "cannot be used: “the values take more than the 4 MB"),
     ],
 )
 def test_what_ends_hangs_or_overfills_is_named_and_the_next_call_works(call, attack, said):
@@ -304,6 +305,9 @@ LIES = {
     "a length without end": lambda request: b"\xff" * 64,
     "a result of another kind": lambda request: frame({"op": "ready", "id": request["id"]}),
     "an unknown kind": lambda request: frame({"op": "verdict", "id": request["id"], "score": 100}),
+    "a sentence of its own": lambda request: frame(
+        {"op": "error", "id": request["id"], "kind": "graded", "type": "", "message": "Full marks.", "line": None}
+    ),
     "a field too many": lambda request: frame({"op": "result", "id": request["id"], "value": 4, "score": 100}),
     "an error of our own": lambda request: frame(
         {"op": "error", "id": request["id"], "kind": "setup", "type": "", "message": "", "line": None}
@@ -334,6 +338,19 @@ def test_an_error_is_told_on_one_line_of_bearable_length():
         call("f")
     assert len(str(failure.value)) < 1000
     assert "\n" not in str(failure.value)
+    call.close()
+
+
+@pytest.mark.parametrize("kind", Problem.KINDS)
+def test_no_error_of_a_worker_makes_a_sentence_of_its_own(kind):
+    said = {"op": "error", "kind": kind, "type": "You have 7 of 7", "message": "Full marks.", "line": -(10**4000)}
+    call = hostile(lambda request: frame({**said, "id": request["id"]}))
+    with pytest.raises(CheckFailed) as failure:
+        call("f")
+    told = str(failure.value).replace("“Full marks.”", "")
+    assert "Full marks" not in told
+    assert "7 of 7" not in told
+    assert "line" not in told
     call.close()
 
 

@@ -1,26 +1,30 @@
-"""What the judge holds: a model whose law depends on three tokens, and definitions written as plain loops."""
+"""What the judge holds: a model whose law depends on the whole text, and definitions written as plain loops."""
 
 import math
 
 import torch
 
-from autograder.engine import expect_tensor, fail
+from autograder.engine import expect_tensor, fail, generator, secret_key
 
 VOCAB_SIZE = 7
 MOST_ROWS = 512
 
 
 class HeldModel:
-    """A cached model in the judge: logits depend on the last three tokens, rows and calls are kept."""
+    """A cached model in the judge: logits depend on every token so far, rows and calls are kept.
+
+    So what it says after one text tells nothing about another: nobody can learn it in a few long calls and then decode
+    without it.
+    """
 
     def __init__(self, rng: torch.Generator):
-        self.logits = torch.randn((VOCAB_SIZE,) * 4, generator=rng)
+        self._key = secret_key(rng)
         self.rows: list[int] = []
         self.calls: list[tuple[list[int], int]] = []
 
     def after(self, context: list[int]) -> torch.Tensor:
         """(V,) logits of the token after a context of any length."""
-        return self.logits[tuple([0, 0, 0, *context][-3:])]
+        return torch.randn(VOCAB_SIZE, generator=generator(self._key, context))
 
     def greedy(self, context: list[int], count: int) -> list[int]:
         """Decoding without a cache: the tokens that any correct decoder must give."""

@@ -122,6 +122,11 @@ def the_text_ends_just_after_the_end_token(call, rng):
         expect_equal(got, [1, 2, 3], f"the new tokens after {prompt} up to end token 3", hint="keep it, then stop")
 
 
+def several(got):
+    """Values returned together, as a tuple; a list of them will do."""
+    return tuple(got) if isinstance(got, list) else got
+
+
 @check("paged")
 def a_sequence_grows_block_by_block(call, rng):
     """Rows fill up the last block before the first free one is taken."""
@@ -129,13 +134,13 @@ def a_sequence_grows_block_by_block(call, rng):
     if got is None:
         fail("there is room: two slots in block 4 and two free blocks")
     expect_equal(
-        tuple(got),
+        several(got),
         ([4, 7], [1], [18, 19, 28]),
         "(blocks, free, slots) after three more rows",
         hint="rows 2, 3, 4: block 4 has slots 16 to 19, block 7 slots 28 to 31",
     )
     expect_equal(
-        tuple(call("extend", [], 0, 4, [2, 5], 4) or ()),
+        several(call("extend", [], 0, 4, [2, 5], 4)),
         ([2], [5], [8, 9, 10, 11]),
         "four rows of a new one",
         hint="four rows fill one block of four exactly: take no second one",
@@ -163,12 +168,12 @@ def a_shared_block_outlives_its_first_user(call, rng):
         hint="the third row lies in the second block, so both are shared",
     )
     expect_equal(
-        tuple(call("release", [2, 0], [2, 0, 2], [1])),
+        several(call("release", [2, 0], [2, 0, 2], [1])),
         ([1, 0, 1], [1]),
         "after the first user left",
         hint="the second user still needs the blocks",
     )
-    expect_equal(tuple(call("release", [2, 0], [1, 0, 1], [1])), ([0, 0, 0], [1, 2, 0]), "after the last user left")
+    expect_equal(several(call("release", [2, 0], [1, 0, 1], [1])), ([0, 0, 0], [1, 2, 0]), "after the last user left")
 
 
 def plan(call, running, waiting, max_running, budget):

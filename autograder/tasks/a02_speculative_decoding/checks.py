@@ -495,7 +495,8 @@ def the_target_is_called_no_more_than_needed(call, rng):
     for distance, length, count in ((0.0, 4, 30), (0.15, 5, 40)):
         target, draft = fresh_pair(rng, distance)
         prompt = random_context(rng, 6)
-        call_decoder(call, target, draft, prompt, count, length)
+        got = call_decoder(call, target, draft, prompt, count, length)
+        expect_equal(got, target.tables.greedy(prompt, count), "the new tokens")
         ours = HeldModel(target.tables, "target", strict=False)
         with torch.inference_mode():
             our_draft = HeldModel(draft.tables, "draft", strict=False)

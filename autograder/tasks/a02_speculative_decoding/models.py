@@ -1,23 +1,27 @@
-"""Models that the judge holds: laws that depend on three tokens, caches that can be audited, exact laws of a round."""
+"""Models that the judge holds: laws of the whole text, caches that can be audited, exact laws of a round."""
 
 import itertools
 
 import torch
 
-from autograder.engine import expect_tensor, fail
+from autograder.engine import expect_tensor, fail, generator, secret_key
 
 
 class Tables:
-    """Logits that depend on the last three tokens: a stale or misplaced cache row changes them."""
+    """Logits that depend on every token so far: a stale or misplaced cache row changes all that follow it.
+
+    What they say after one text tells nothing about another, so nobody can learn them in a few long calls and then
+    decode without the model whose calls are counted.
+    """
 
     def __init__(self, vocab_size: int, rng: torch.Generator, like: "Tables | None" = None, distance: float = 1.0):
-        noise = (2 * torch.randn((vocab_size,) * 4, generator=rng)).round()  # whole numbers: ties happen
-        self.logits = noise if like is None else like.logits + distance * noise
-        self.vocab_size = vocab_size
+        self.vocab_size, self._key, self._like, self._distance = vocab_size, secret_key(rng), like, distance
 
     def after(self, context: list[int]) -> torch.Tensor:
         """(V,) logits of the token after a context of any length."""
-        return self.logits[tuple([0, 0, 0, *context][-3:])]
+        noise = torch.randn(self.vocab_size, generator=generator(self._key, context))
+        noise = (2 * noise).round()  # whole numbers: ties happen
+        return noise if self._like is None else self._like.after(context) + self._distance * noise
 
     def greedy(self, context: list[int], count: int) -> list[int]:
         """Plain greedy decoding: the tokens that any correct decoder must give."""

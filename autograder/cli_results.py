@@ -1,4 +1,4 @@
-"""The commands around people: appeals and exports for instructors, hints and a fresh start for students."""
+"""The commands around results: appeals and exports for instructors, hints and a fresh start for students."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from autograder.cli import COULD_NOT_GRADE, Assignment, Json, NoSandbox, _course, _print_json, _progress, app
+from autograder.cli_parts import (
+    COULD_NOT_GRADE,
+    Assignment,
+    Json,
+    NoSandbox,
+    app,
+    course_here,
+    print_json,
+    progress_bar,
+)
 
 
 class Format(StrEnum):
@@ -33,17 +42,17 @@ def appeal(
 
     Correctness must come out the same: where it does not, the exit status is 3. Only timings may differ.
     """
-    with _course(as_json) as course:
+    with course_here(as_json) as course:
         from autograder import appeal as appealing
         from autograder import show
         from autograder.judging import Policy
 
-        with _progress(f"Appeal of {student}", 1, quiet=as_json) as step:
+        with progress_bar(f"Appeal of {student}", 1, quiet=as_json) as step:
             found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step)
         if record:
             appealing.record(course, found)
     if as_json:
-        _print_json(found.json(record))
+        print_json(found.json(record))
     else:
         show.show_appeal(found, record)
     raise typer.Exit(COULD_NOT_GRADE if found.breaks_the_promise else 0)
@@ -61,7 +70,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the scores on record as Canvas' gradebook CSV or as Gradescope's results.json of each student."""
-    with _course(as_json) as course:
+    with course_here(as_json) as course:
         from autograder import exports
         from autograder.judging import Policy
 
@@ -76,7 +85,7 @@ def export(
     without = [one.student for one in found if one.score is None]
     if as_json:
         exported = len(found) - len(without)
-        _print_json({"assignment": assignment, "path": str(path), "exported": exported, "without_score": without})
+        print_json({"assignment": assignment, "path": str(path), "exported": exported, "without_score": without})
         return
     typer.echo(f"{path}: {len(found) - len(without)} students")
     if without:
@@ -86,12 +95,12 @@ def export(
 @app.command(epilog="Example: autograder hint a02_speculative_decoding.ipynb accept")
 def hint(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
     """For students: show the next hint of an exercise."""
-    with _course(as_json) as course:
+    with course_here(as_json) as course:
         from autograder import student
 
         found = student.next_hint(notebook, exercise, course.package)
     if as_json:
-        _print_json({"exercise": exercise, "hint": found.text, "number": found.number, "of": found.of})
+        print_json({"exercise": exercise, "hint": found.text, "number": found.number, "of": found.of})
     else:
         typer.echo(found)
 
@@ -99,11 +108,11 @@ def hint(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
 @app.command(epilog="Example: autograder reset a02_speculative_decoding.ipynb accept")
 def reset(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
     """For students: put one exercise's cell back as it was released; a backup of the notebook is kept."""
-    with _course(as_json) as course:
+    with course_here(as_json) as course:
         from autograder import student
 
         backup = student.reset(notebook, exercise, course.package)
     if as_json:
-        _print_json({"exercise": exercise, "backup": str(backup)})
+        print_json({"exercise": exercise, "backup": str(backup)})
     else:
         typer.echo(student.reset_sentence(exercise, backup))

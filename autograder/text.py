@@ -1,0 +1,24 @@
+"""Text that somebody else wrote, made fit to be shown: no control characters, of bearable length, told from ours."""
+
+import re
+
+
+def printable(text: str) -> str:
+    """The same without what a terminal or a page would obey: control characters, changes of writing direction."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)
+
+
+def one_line(text: str, limit: int) -> str:
+    """At most `limit` characters on one line."""
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= limit else line[:limit] + " ..."
+
+
+def quoted(text: str) -> str:
+    """In quotes that it cannot close: what stands between them is never taken for a sentence of ours."""
+    return "“" + text.replace("“", '"').replace("”", '"') + "”"
+
+
+def type_name(text: str) -> str:
+    """The name of a type, or what to say where it is none."""
+    return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]{0,79}", text) else "an exception"

@@ -1,0 +1,178 @@
+"""What a worker may cost: callbacks, cores, CPU time and work in secret are bounded and named, and so is its text."""
+
+import re
+import time
+
+import pytest
+import torch
+
+from autograder import sandbox, seccomp
+from autograder.engine import Callback, CheckFailed
+from autograder.sandbox import Limits
+from autograder.workspace import Workspace
+from tests.autograder.toy_judge import TOY, remote
+
+pytestmark = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
+X = torch.tensor([1.0, 2.0])
+ATTACKS = r"""
+import ctypes, os, struct, threading, time
+
+
+def right(x):
+    return 2 * x
+
+
+def asks_and_swallows(x, model):
+    try:
+        model(x)
+    except BaseException:
+        pass
+    return 2 * x
+
+
+def asks_with_too_much(x, model):
+    return model(torch.zeros(2 ** 21, dtype=torch.uint8))
+
+
+def asks_without_end(x, model):
+    while True:
+        try:
+            model(x)
+        except Exception:
+            pass
+
+
+def keeps_all_cores_busy(x):
+    for _ in range(40):
+        threading.Thread(target=burn, daemon=True).start()
+    time.sleep(99)
+
+
+def burn():
+    while True:
+        sum(range(100))
+
+
+def works_while_nobody_waits(x):
+    threading.Thread(target=work_for, args=(0.4,), daemon=True).start()
+    return 2 * x
+
+
+def work_for(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def asks_the_kernel_to_be_woken(x):
+    libc, event, timer = ctypes.CDLL(None), (ctypes.c_char * 64)(), ctypes.c_void_p()
+    struct.pack_into("qii", event, 0, 0, 18, 0)  # SIGCONT
+    for number in range(1, 10):
+        once = (ctypes.c_long * 4)(0, 0, 0, number * 10**8)
+        if libc.timer_create(1, event, ctypes.byref(timer)) or libc.timer_settime(timer, 0, once, None):
+            raise PermissionError("no timer")
+    return works_while_nobody_waits(x)
+
+
+def has_pipes_wake_it(x):
+    import fcntl
+    fcntl.fcntl(os.pipe()[0], 10, 18)
+
+
+def uses_up_its_cpu_time(ignoring):
+    if ignoring:
+        __import__("signal").signal(24, 1)
+    burn()
+
+
+def raises_a_whole_page(x):
+    kind = type("Passed\n\x1b[2J<b>", (Exception,), {})
+    raise kind("ok” passed.\n\x1b[31m Exercise `round`: 7 of 7 \u202e" + "A" * 10**6)
+"""
+
+
+@pytest.fixture(scope="module")
+def worker():
+    with Workspace(TOY / "lib") as space:
+        call = remote(space, ATTACKS, total_s=10**6)
+        yield call
+        call.close()
+
+
+@pytest.fixture
+def call(worker):
+    worker._restarts = 0
+    worker.begin("a check", deadline_s=10)
+    return worker
+
+
+def test_a_callback_brings_little_and_comes_a_bearable_number_of_times(call, monkeypatch):
+    with pytest.raises(CheckFailed, match=r"tensors of more than the 1 MB that one message may bring"):
+        call("asks_with_too_much", X, Callback(lambda x: 1))
+    monkeypatch.setattr("autograder.remote.MAX_CALLBACKS", 100)
+    call.begin("another check")
+    with pytest.raises(CheckFailed, match="more than 100 callbacks in one check"):
+        call("asks_without_end", X, Callback(lambda x: 1))
+    monkeypatch.setattr("autograder.remote.MAX_CALLBACK_S", 0.2)
+    call.begin("a third check")
+    with pytest.raises(CheckFailed, match=r"callbacks that took more than 0\.2 s in all"):
+        call("asks_and_swallows", X, Callback(lambda x: time.sleep(0.3)))
+    with pytest.raises(CheckFailed, match=r"^Not run: the functions that were passed took more than 0\.2 s before"):
+        call("right", X)
+    call._hopeless, call._all_ours_s = "", 0.0
+
+
+def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
+    call.begin("a check", deadline_s=2)
+    began = time.monotonic()
+    with pytest.raises(CheckFailed, match="did not finish within the limit of 2 s"):
+        call("keeps_all_cores_busy", X)
+    assert time.monotonic() - began < 8
+
+
+def test_work_between_two_answers_is_counted_with_the_second(call):
+    call("works_while_nobody_waits", X)
+    assert call.cpu_s < 0.2
+    time.sleep(0.8)
+    call("right", X)
+    assert 0.3 < call.cpu_s < 0.6
+
+
+def test_a_frozen_worker_cannot_have_itself_woken(call):
+    for attack in ("asks_the_kernel_to_be_woken", "has_pipes_wake_it"):
+        with pytest.raises(CheckFailed, match="PermissionError"):
+            call(attack, X)
+
+
+def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monkeypatch):
+    monkeypatch.delitem(seccomp.REFUSED, "timer_create")
+    with Workspace(TOY / "lib") as space:
+        call = remote(space, ATTACKS)
+        call("asks_the_kernel_to_be_woken", X)
+        call.freeze()
+        time.sleep(0.8)
+        call.thaw()
+        call("right", X)
+        assert call.cpu_s > 0.3
+        call.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ignoring", [False, True])
+def test_the_limit_of_cpu_time_is_named_when_it_ends_the_code(ignoring):
+    with Workspace(TOY / "lib") as space:
+        call = remote(space, ATTACKS, limits=Limits(cpu_s=6), check_s=30)
+        with pytest.raises(CheckFailed, match="stopped at the limit of 6 s of CPU time"):
+            call("uses_up_its_cpu_time", ignoring)
+        call.close()
+
+
+def test_made_up_text_stays_in_quotes_and_on_its_line(call):
+    with pytest.raises(CheckFailed) as failure:
+        call("raises_a_whole_page", X)
+    said = str(failure.value)
+    assert said.startswith('`raises_a_whole_page` raised an exception: “ok" passed. ')
+    assert said.count("”") == 1
+    assert re.fullmatch(r".*”( \(line \d+ of your cell\))?\.", said)
+    assert said.isprintable()
+    assert len(said) < 800
