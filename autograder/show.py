@@ -73,11 +73,9 @@ def show_checks(bundle: "Bundle", result: "Result") -> None:
     for exercise, outcome in result.exercises.items():
         typer.secho(exercise, bold=True)
         for one in outcome.checks:
-            passed = one.status == "passed"
-            text = f"  {'✓' if passed else '✗'} " + (
-                f"{one.title.rstrip('.')}: {one.message}" if one.message else one.title
-            )
-            typer.secho(text, fg="green" if passed else "red")
+            mark, colour = {"passed": ("✓", "green"), "not_graded": ("–", "yellow")}.get(one.status, ("✗", "red"))
+            said = f"{one.title.rstrip('.')}: {one.message}" if one.message else one.title
+            typer.secho(f"  {mark} {said}", fg=colour)
 
 
 def show_appeal(found: "Appeal", recorded: bool) -> None:

@@ -36,19 +36,20 @@ def one_token_averages_what_it_sees(call, rng):
 
 @check("attend")
 def a_block_is_causal_from_its_own_position(call, rng):
-    """Two new tokens behind one cached: the first sees two rows, the second three."""
-    keys, values, q = torch.zeros(4, 1, 2), torch.full((4, 1, 2), 50.0), torch.zeros(2, 1, 2)
-    values[0] = 0.0
+    """Two new tokens behind two cached: the first sees three rows, the second four."""
+    keys, values, q = torch.zeros(5, 1, 2), torch.full((5, 1, 2), 50.0), torch.zeros(2, 1, 2)
+    values[:2] = 0.0
     v = torch.tensor([6.0, 12.0])[:, None, None].expand(2, 1, 2)
-    out = attend(call, q, torch.zeros(2, 1, 2), v, keys, values, 1)[0][:, 0, 0]
+    out = attend(call, q, torch.zeros(2, 1, 2), v, keys, values, 2)[0][:, 0, 0]
     guesses = {
-        "the mask is aligned at row 0 of the cache: token i of the block stands at position + i": [0.0, 3.0],
-        "the first token sees the second: a token sees nothing after itself": [6.0, 6.0],
+        "the mask is aligned at row 0 of the cache: token i of the block stands at position + i": [0.0, 0.0],
+        "a token does not see itself: token i sees the rows 0 to position + i": [0.0, 2.0],
+        "the first token sees the second: a token sees nothing after itself": [4.5, 4.5],
     }
     for hint, wrong in guesses.items():
         if torch.allclose(out, torch.tensor(wrong), atol=1e-3):
-            fail(hint, got=out.tolist(), want=[3.0, 6.0])
-    expect_close(out, torch.tensor([3.0, 6.0]), "the outputs of a block of two", atol=1e-4)
+            fail(hint, got=out.tolist(), want=[2.0, 4.5])
+    expect_close(out, torch.tensor([2.0, 4.5]), "the outputs of a block of two", atol=1e-4)
 
 
 @check("attend")

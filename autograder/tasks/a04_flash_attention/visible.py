@@ -53,9 +53,7 @@ class Memory:
             fail("fetch(name, start, stop) takes whole numbers", got=[type(start).__name__, type(stop).__name__])
         length = len(self.tensors[name])
         if not 0 <= start < stop <= length:
-            fail(
-                f"fetch({name!r}, {start}, {stop}): there are {length} rows, so stop is at most {length}; is the last block shorter?"
-            )
+            fail(f"fetch({name!r}, {start}, {stop}): there are {length} rows; is the last block shorter?")
         if stop - start > self.limits[name]:
             fail(
                 f"fetch({name!r}, {start}, {stop}) asks for {stop - start} rows: fast memory holds a block of "
@@ -242,7 +240,7 @@ def gradients_agree_with_autograd(call, rng):
                 if not torch.allclose(open_dq, want.float(), atol=1e-5) and torch.allclose(ours, open_dq, atol=1e-5):
                     fail("dq with `causal` is that without a mask: hide the same keys as in the forward pass")
             hints = {
-                "dq": "dq = ds @ k, with delta taken off in ds, and query i seeing the keys j <= i + m - n where causal",
+                "dq": "dq = ds @ k, with delta taken off in ds; where causal, query i sees the keys j <= i + m - n",
                 "dk": "dk = ds.T @ q",
                 "dv": "dv = p.T @ dout, with p = exp(scores - lse)",
             }
