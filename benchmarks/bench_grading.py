@@ -150,6 +150,7 @@ def main() -> None:
         "overhead over plain nbgrader on the visible checks, s a submission": round(same - plain, 2),
         "grader with all checks and timings, s a submission": round(alone["judging"], 2),
         "of which recording in nbgrader's gradebook": round(alone["recording"], 2),
+        "load average in the last minute": round(os.getloadavg()[0], 1),
         "graded in this run, not before it was killed": [alone["new"], together["new"]],
     }
     report("bench_grading", [Row(name, one, one, one, math.nan) for name, one in ratios.items()], details, options)
