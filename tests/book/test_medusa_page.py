@@ -56,7 +56,7 @@ def test_every_node_shows_its_place_its_mask_and_its_fate(reader, number):
 def test_a_click_on_a_node_chooses_it(reader):
     with reader.open(CHAPTER) as visit:
         widget = visit.page.locator('[data-widget="tree-attention"]')
-        widget.locator(".tree-node rect").nth(3).click()
+        widget.locator(".tree-node").nth(3).click()
         assert widget.locator(".fact-node").inner_text() == "3"
     assert visit.errors == []
 

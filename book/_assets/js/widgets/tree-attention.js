@@ -54,7 +54,7 @@
     const before = el("p", { className: "token-cell token-prompt" });
     const { box, outputs } = facts({ node: "Node", place: "place in the text", row: "row of the cache", sees: "rows it sees", prob: "expected to be right" }, false);
     const picture = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${2 * MARGIN + depth * BOX.across + BOX.width} ${RULER + 2 * MARGIN + count * BOX.down}` });
-    const grid = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${2 * MARGIN + RULER + size * CELL} ${MARGIN + RULER + size * CELL}`, style: "max-width: 22rem" });
+    const grid = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${2 * MARGIN + RULER + size * CELL} ${MARGIN + RULER + size * CELL}`, style: "max-width: 22rem; min-width: 0" });
 
     const drawTree = (round) => {
       const kept = (one) => (round.path.includes(one) ? " is-kept" : "");
