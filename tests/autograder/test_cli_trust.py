@@ -1,4 +1,4 @@
-"""The commands `exploits` and `verify`: one JSON object, a table otherwise, and exit 3 where the grader gave too much."""
+"""The commands `exploits` and `verify`: one JSON object, a table otherwise, exit 3 where the grader gave too much."""
 
 import json
 
