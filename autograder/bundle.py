@@ -147,14 +147,14 @@ def course_secret(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-            new.write(secrets.token_hex(32))
         try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                new.write(secrets.token_hex(32))
             os.link(temporary, path)  # fails where another process was first: then theirs is the secret
         except FileExistsError:
             pass
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         handle = os.open(path, os.O_RDONLY)
     with open(handle) as file:
         if stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
