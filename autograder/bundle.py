@@ -147,14 +147,14 @@ def course_secret(path: Path) -> bytes:
         handle = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
-            new.write(secrets.token_hex(32))
         try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+                new.write(secrets.token_hex(32))
             os.link(temporary, path)  # fails where another process was first: then theirs is the secret
         except FileExistsError:
             pass
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         handle = os.open(path, os.O_RDONLY)
     with open(handle) as file:
         if stat.S_IMODE(os.fstat(handle).st_mode) & 0o077:
@@ -176,18 +176,25 @@ def _refuse_what_leads_elsewhere(folder: Path, submitted: Path) -> None:
     waiting, seen = [folder], 0
     try:
         while waiting:
-            for entry in os.scandir(waiting.pop()):
-                about, seen = entry.stat(follow_symlinks=False), seen + 1
-                is_file = stat.S_ISREG(about.st_mode)
-                if seen > MAX_FILES:
-                    raise Unreadable(f"There are more than {MAX_FILES} files in the submission: hand in the notebook.")
-                if stat.S_ISDIR(about.st_mode):
-                    waiting.append(Path(entry.path))
-                elif not is_file or about.st_nlink > 1:
-                    kind = "a link" if is_file or entry.is_symlink() else "no file but a pipe or a device"
-                    raise Unreadable(f"{ascii(entry.name)[:80]} is {kind}. Hand in the file itself.")
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    seen += 1
+                    if seen > MAX_FILES:
+                        raise Unreadable(f"There are more than {MAX_FILES} files in the submission. Hand in one.")
+                    if _is_folder(entry):
+                        waiting.append(Path(entry.path))
     except OSError:
         raise Unreadable("There is no folder that can be read in the submission.") from None
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder, as against a file of its own; all else is refused."""
+    about = entry.stat(follow_symlinks=False)
+    is_file = stat.S_ISREG(about.st_mode)
+    if not stat.S_ISDIR(about.st_mode) and (not is_file or about.st_nlink > 1):
+        kind = "a link" if is_file or entry.is_symlink() else "no file but a pipe or a device"
+        raise Unreadable(f"{ascii(entry.name)[:80]} is {kind}. Hand in the file itself.")
+    return stat.S_ISDIR(about.st_mode)
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -133,18 +133,18 @@ def alone(course: Course) -> Iterator[None]:
     """
     course.build.mkdir(parents=True, exist_ok=True)
     path = course.build / "grading.lock"
-    with open(path, "a+", encoding="utf-8") as lock:
+    with open(path, "ab+", buffering=0) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
+            holder = lock.read(100).decode(errors="replace").strip()
             raise CannotGrade(
-                f"This course is being graded by another process ({lock.read(100).strip()}). Wait for it, or end it."
+                f"This course is being graded by another process ({holder}). Wait for it, or end it."
             ) from None
         with suppress(OSError):  # on a full disk it is held without a name in it
             lock.truncate(0)
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-            lock.flush()
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield
 
 

@@ -64,11 +64,11 @@ def autograde(course: Course, assignment: str, student: str, settings: "Config |
     from nbgrader.coursedir import CourseDirectory
 
     class OneFolder(CourseDirectory):
-        def get_existing_timestamp(self, dest_path: str) -> Any:  # nbgrader's own opens pipes and ends the program
+        def get_existing_timestamp(self, dest_path: str) -> Any:  # nbgrader's own opens pipes and fails on nonsense
             try:
                 is_file = stat.S_ISREG(os.lstat(os.path.join(dest_path, "timestamp.txt")).st_mode)
                 return super().get_existing_timestamp(dest_path) if is_file else None
-            except (OSError, SystemExit, UnicodeDecodeError):
+            except (Exception, SystemExit):
                 return None
 
     config = settings or nbgrader_settings(course)

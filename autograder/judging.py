@@ -84,14 +84,14 @@ class Judging:
 
     def __init__(self, course: Course, assignment: str) -> None:
         self.course, self.assignment = course, assignment
-        self._secret = course_secret(course.secret_path)
+        with _storing():
+            self._secret = course_secret(course.secret_path)
+            self._ledger = Ledger(course.ledger_path)
         self._versions = {
             "judge": judge_version(course, assignment),
             "environment": doctor.environment(),
             "device": doctor.device_model(),
         }
-        with _storing():
-            self._ledger = Ledger(course.ledger_path)
         self._stopped = threading.Event()
 
     def close(self) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from autograder.bundle import (
     read_bundle,
     run_key,
 )
+from autograder.controller import grade
 from autograder.course import CannotGrade
 from tests.autograder.toy import TOY, Toy
 
@@ -190,3 +193,110 @@ def test_run_key_depends_on_secret_assignment_and_sources() -> None:
     }
     assert len(keys) == 8
     assert run_key(b"1" * 32, Bundle("a", {"x": "1"})) in keys
+
+
+def submission(toy: Toy, student: str = "ann") -> Path:
+    """A right notebook, in the folder of a student."""
+    return toy.submit(student, toy.notebook(add=RIGHT))
+
+
+def read_submission(toy: Toy, student: str = "ann") -> Bundle:
+    return read_bundle(toy.course.submission(student, TOY), TOY, toy.released(), toy.course.submitted)
+
+
+def test_a_submission_of_plain_files_is_read(toy: Toy) -> None:
+    path = submission(toy)
+    path.with_name("notes.txt").write_text("mine")
+    (path.parent / "data").mkdir()
+    assert read_submission(toy).readable
+
+
+def link_the_notebook(path: Path, other: Path) -> None:
+    path.unlink()
+    path.symlink_to(other)
+
+
+def link_it_hard(path: Path, other: Path) -> None:
+    path.unlink()
+    os.link(other, path)
+
+
+def link_the_folder(path: Path, other: Path) -> None:
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.symlink_to(other.parent)
+
+
+def link_the_student(path: Path, other: Path) -> None:
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.parent.rmdir()
+    path.parent.parent.symlink_to(other.parent.parent)
+
+
+def lay_a_link_beside_it(path: Path, other: Path) -> None:
+    (path.parent / "b").symlink_to("/etc/passwd")
+
+
+def lay_a_pipe_beside_it(path: Path, other: Path) -> None:
+    os.mkfifo(path.parent / "timestamp.txt")
+
+
+def lay_thousands_beside_it(path: Path, other: Path) -> None:
+    for number in range(1001):
+        (path.parent / str(number)).touch()
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [link_the_notebook, link_it_hard, link_the_folder, link_the_student, lay_a_link_beside_it, lay_a_pipe_beside_it,
+     lay_thousands_beside_it],
+)  # fmt: skip
+def test_a_submission_that_leads_elsewhere_is_told_so_and_not_followed(toy: Toy, trick: Callable) -> None:
+    trick(submission(toy), submission(toy, "bob"))
+    found = read_submission(toy)
+    assert not found.readable
+    assert set(found.cells.values()) == {None}
+    assert found.notes[0].isprintable()
+    assert "Hand in" in found.notes[0] or "hand in" in found.notes[0]
+    report = grade(toy.course, TOY, policy=toy.policy)
+    scores = report.json()["scores"]
+    assert scores["ann"] == {"score": None, "max": None}
+    assert not report.grader_failed
+    assert not (toy.course.root / "autograded" / "ann" / TOY / "b").exists()
+    if trick is not link_it_hard:  # then neither of the two is told from the other
+        assert scores["bob"] == {"score": 2.0, "max": 5.0}
+
+
+def test_a_bogus_timestamp_ends_nobodys_grading(toy: Toy) -> None:
+    for student, stamp in (("ann", b"yesterday"), ("bob", b"\xff\xfe"), ("cat", b"")):
+        submission(toy, student).with_name("timestamp.txt").write_bytes(stamp)
+    assert grade(toy.course, TOY, policy=toy.policy).json()["graded"] == 3
+
+
+def test_a_cell_type_as_deep_as_can_be_read_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    for depth in range(900, 1000, 3):
+        deep = "[" * depth + "]" * depth
+        path.write_text(f'{{"cells": [{{"cell_type": {deep}, "source": {deep}, "metadata": {deep}}}]}}')
+        assert set(read_bundle(path, TOY, released()).cells.values()) == {None}
+
+
+def test_a_notebook_of_200_mb_is_not_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    with open(path, "wb") as file:
+        file.truncate(200 * 2**20)
+    tracemalloc.start()
+    found = read_bundle(path, TOY, released())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "larger than 20 MB" in found.notes[0]
+    assert peak < 2.5 * MAX_NOTEBOOK_BYTES
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_other_encodings_are_read_or_told(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "x.ipynb"
+    path.write_bytes(json.dumps({"cells": [cell("add", "x = 'ü'")]}, ensure_ascii=False).encode(encoding))
+    found = read_bundle(path, TOY, released())
+    assert found.cells["add"] == "x = 'ü'" or (not found.readable and "JSON" in found.notes[0])

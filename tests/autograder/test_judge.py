@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import judge, sandbox
+from autograder import engine, judge, sandbox
 from autograder.judge import BadJob, Job, Judge
 from autograder.sources import modules_behind
 from autograder.workspace import PACKAGE
@@ -113,6 +113,38 @@ def test_a_bug_in_a_check_of_ours_takes_no_points(monkeypatch):
     assert (exercise["status"], exercise["score"], exercise["max"]) == ("not_graded", 0, 0)
     assert "ZeroDivisionError" in exercise["log"]
     assert set(statuses(exercise).values()) == {"not_graded"}
+
+
+def test_what_students_print_is_bounded_and_never_the_graders_last_word(monkeypatch):
+    flood = "import sys\nfor _ in range(2000):\n    print('\\x00\\x1b[31m\\udcff' * 20, file=sys.stderr)\n"
+    noisy = double(flood.replace("\\udcff", "�") + "print('TypeError: all is well')\n" + RIGHT["double"])
+    assert len(json.dumps(noisy)) < 400_000
+    monkeypatch.setattr(judge, "run_check", lambda one, call, rng: call("double", 3) and 1 / 0)
+    exercise = double("print('All tests passed')\n" + RIGHT["double"])
+    assert "All tests passed" in exercise["log"]
+    assert exercise["log"].strip().splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_check_that_takes_the_judge_too_long_fails_where_the_result_is_to_blame(monkeypatch):
+    monkeypatch.setattr(judge, "MAX_OWN_S", 0.3)
+
+    def looks_long(answered):
+        def run(one, call, rng):
+            call.answered = answered
+            try:
+                while True:
+                    pass
+            except RuntimeError as error:
+                if not answered:
+                    raise
+                return engine.Outcome(False, engine.unusable(error))
+
+        return run
+
+    monkeypatch.setattr(judge, "run_check", looks_long(True))
+    assert "took more than 0.3 s" in messages(double(RIGHT["double"]))["doubles_any_number"]
+    monkeypatch.setattr(judge, "run_check", looks_long(False))
+    assert double(RIGHT["double"])["status"] == "not_graded"
 
 
 def test_a_setup_that_does_not_run_is_our_fault():

@@ -248,13 +248,37 @@ def test_the_filter_fits_the_kernels_limits(machine):
     os.geteuid() != 0 or not os.access("/usr/bin/python3", os.X_OK), reason="needs root and a system Python"
 )
 def test_an_ordinary_user_can_hold_workers_too():
-    """As nobody, with the system's Python, since root's own is out of nobody's sight."""
-    code = (
-        "from autograder.workspace import PACKAGE, Workspace\nfrom tests.autograder.toy_judge import TOY, remote\n"
-        "paths = (str(PACKAGE), '/root')\nwith Workspace(TOY / 'lib') as space:\n"
-        "    call = remote(space, 'def f(x): return x + 1', masks=('toylib.doubling',), paths=paths)\n"
-        "    print(call('f', 41)); call.close()"
-    )
+    """As nobody, with the system's Python, root's own being out of sight: clock and freezing are right, too."""
+    code = """
+import time
+from autograder.workspace import PACKAGE, Workspace
+from tests.autograder.toy_judge import TOY, remote
+SOURCE = '''
+import threading, time
+
+
+def burn(seconds):
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def burn_beside(seconds):
+    threading.Thread(target=burn, args=(seconds,), daemon=True).start()
+'''
+with Workspace(TOY / "lib") as space:
+    call = remote(space, SOURCE, masks=("toylib.doubling",), paths=(str(PACKAGE), "/root"))
+    call("burn", 0.3)
+    counted = call.cpu_s
+    call("burn_beside", 30)
+    call.freeze()
+    time.sleep(0.1)
+    before = call._worker.cpu_ns()
+    time.sleep(0.2)
+    frozen = call._worker.cpu_ns() == before
+    call.close()
+    print(0.29 < counted < 0.5, frozen)
+"""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if (
         subprocess.run(["/usr/bin/python3", "--version"], capture_output=True, text=True).stdout.split()[1][
@@ -279,7 +303,7 @@ def test_an_ordinary_user_can_hold_workers_too():
     done = subprocess.run(
         command, env={"PYTHONPATH": path, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, cwd="/"
     )
-    assert done.stdout.strip() == "42", done.stderr
+    assert done.stdout.strip() == "True True", done.stderr
 
 
 @needs_sandbox
