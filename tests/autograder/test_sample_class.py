@@ -63,7 +63,7 @@ def test_no_page_or_export_shows_a_line_of_a_solution_or_of_a_hidden_check(grade
     pages = "".join(path.read_text() for path in write_feedback(course, report))
     found, task = outcomes(course, report.assignment), course.task(report.assignment)
     pages += canvas_csv(task["title"], found)
-    pages += "".join(json.dumps(gradescope_results(task, one)) for one in found)
+    pages += "".join(json.dumps(gradescope_results(task, one)) for one in found if one.score is not None)
     hidden = (course.tasks(report.assignment) / "checks.py").read_text()
     code = {line.strip() for line in hidden.split("\n") if "=" in line or "(" in line}
     code |= secret_lines(solution_text(course, report.assignment))
