@@ -19,9 +19,12 @@ SHORT = 24  # characters: shorter lines of code are anybody's
 
 
 def hidden_lines(assignment: str) -> set[str]:
-    """Lines of the solution and of the hidden checks that are in no file which students get."""
-    tasks = COURSE.tasks(assignment)
-    shown = (tasks / "visible.py").read_text() + "".join(path.read_text() for path in (ROOT / "lib").rglob("*.py"))
+    """Lines of the solution and of the hidden checks that are in no file which students are meant to see.
+
+    The library is one, and so are the chapters, which derive the naive version of much that is asked for.
+    """
+    tasks, open_files = COURSE.tasks(assignment), [*(ROOT / "lib").rglob("*.py"), *(ROOT / "book").glob("*.md")]
+    shown = (tasks / "visible.py").read_text() + "".join(path.read_text() for path in open_files)
     shown += REGION.sub("", COURSE.master(assignment).read_text())  # what the master itself tells students
     models = tasks / "models.py"
     files = [tasks / "checks.py", *([models] if models.is_file() else [])]
