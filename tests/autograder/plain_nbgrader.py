@@ -164,10 +164,11 @@ def notebook_points(document: dict, folder: Path, timeout_s: int = 120) -> float
 def script_points(document: dict, folder: Path, full: float) -> float:
     """The points of a script: its last line, or full marks where it ended well without a word."""
     text = "\n".join(f"{cell['source']}" for cell in document["cells"])
-    path = folder / "tests.py"
+    path = folder / "answers_and_tests.py"  # its folder comes first on the path: not "tests"
     path.write_text(text.rstrip().removesuffix("score") + "print(score)\n", encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "lib")])}
     ran = subprocess.run([sys.executable, str(path)], env=environment, capture_output=True, text=True, timeout=120)
+    assert "ModuleNotFoundError" not in ran.stderr, ran.stderr[-500:]
     lines = ran.stdout.strip().splitlines()
     return float(lines[-1]) if lines else full * (ran.returncode == 0)
 
