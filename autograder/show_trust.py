@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autograder.feedback import number
+from autograder.pages import number
 
 if TYPE_CHECKING:
     from autograder.corpus import Attempt
