@@ -115,10 +115,10 @@ def bubblewrap(lib: Path, limits: Limits, status: int) -> list[str]:
     else:
         command += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
+    command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp"]  # first: packages may lie there
     command += _system_files() + _packages() + _folder(Path("/w")) + ["--ro-bind", str(lib), "/w/lib"]
     command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--remount-ro", "/dev"]
-    command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
-    return [*command, "--remount-ro", "/", "--", *WAIT]
+    return [*command, "--chdir", "/tmp", "--remount-ro", "/", "--", *WAIT]
 
 
 def _packages() -> list[str]:
