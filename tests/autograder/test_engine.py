@@ -300,8 +300,10 @@ def test_a_check_that_stumbles_over_a_result_fails_and_does_not_crash():
 
     outcome = run_check(arithmetic.check, LocalCall({"f": lambda: "text"}), generator(b"k"))
     assert not outcome.passed
-    assert "cannot be used here (TypeError" in outcome.message
+    assert "`f` returned a str that cannot be used here (TypeError" in outcome.message
     assert "arithmetic" in outcome.log
+    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: None}), generator(b"k"))
+    assert outcome.message == "`f` returned None; is a `return` missing?"
 
 
 def test_inputs_depend_on_the_key_and_every_name():
