@@ -110,7 +110,8 @@ def rows_after_the_block_play_no_part(call, rng):
     """NaN in the rows after the block does no harm, and stays there."""
     keys, values = torch.zeros(2, 4, 1, 2)
     keys[2:], values[2:] = torch.nan, torch.nan
-    out, new_keys, _ = attend(call, torch.zeros(1, 1, 2), *torch.ones(2, 1, 1, 2), keys, values, 1)
+    one = torch.ones(1, 1, 2)
+    out, new_keys, _ = attend(call, torch.zeros(1, 1, 2), one, one, keys, values, 1)
     if bool(out.isnan().any()):
         fail("a weight of 0 times NaN is NaN: cut the rows after the block off before you multiply", got=out)
     expect_close(out[0, 0], torch.full((2,), 0.5), "the output of a token at position 1")

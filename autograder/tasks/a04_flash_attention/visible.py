@@ -411,7 +411,7 @@ def steps_remember_by_their_state(call, rng):
         weights = phi[0][i] @ phi[1][: i + 1].T
         hint = "add the step's own key to the state before reading it; of the first key its value comes out as it is"
         expect_close(out, weights @ v[: i + 1] / weights.sum(), f"the output of step {i + 1}", atol=1e-5, hint=hint)
-    held = sum(x.numel() for x in state) if isinstance(state, list | tuple) else state.numel()
+    held = sum(x.numel() for x in expect_parts(state, "linear_step", "weighted", "total"))
     if held > 12:
         fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=12)
 
