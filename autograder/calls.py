@@ -11,17 +11,19 @@ from autograder.values import Callback, Copies, ProtocolError, Remote, Seed, pac
 
 
 class Call:
-    """How a check reaches the student's functions; `answered` tells whether one of them has returned in this check."""
+    """How a check reaches the student's functions.
+
+    `answered` tells whether one of them has returned in this check, `returned` which one and what kind of thing.
+    """
 
     def __init__(self) -> None:
         self.answered = False
+        self.returned = ""
         self._failure: CheckFailed | None = None  # of a callback, in the midst of a call
 
     def __call__(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """The result of one call; raises CheckFailed where there is none."""
-        result = self._request(name, args, kwargs, None, None)
-        self.answered = True
-        return result
+        return self._noted(name, self._request(name, args, kwargs, None, None))
 
     def many(self, name: str, n: int, *args: Any, part: str | int | None = None, **kwargs: Any) -> Any:
         """The stacked results of n runs in one request, each on fresh copies of the inputs.
@@ -29,14 +31,18 @@ class Call:
         Args:
             part: the field, key or index of each result that is wanted; None for all of it.
         """
-        result = self._request(name, args, kwargs, n, part)
-        self.answered = True
+        result = self._noted(name, self._request(name, args, kwargs, n, part))
         if not _all_of_length(result, n):
             raise CheckFailed(f"The {n} results of `{name}` do not stack into tensors.")
         return result
 
     def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
         raise NotImplementedError
+
+    def _noted(self, name: str, result: Any) -> Any:
+        self.answered = True
+        self.returned = f"`{name}` returned {'None' if result is None else 'a ' + type(result).__name__}"
+        return result
 
     def _answer(self, callback: Callback, args: list[Any]) -> Any:
         """What a callback gives; raises RuntimeError with a message for the student's code."""

@@ -20,12 +20,14 @@ import torch
 
 from autograder.calls import Call, LocalCall
 from autograder.expect import (
+    MISSING_RETURN,
     CheckFailed,
     chi_square_test,
     draws_needed,
     expect_close,
     expect_equal,
     expect_law,
+    expect_parts,
     expect_tensor,
     explained,
     fail,
@@ -45,6 +47,7 @@ __all__ = [
     "expect_close",
     "expect_equal",
     "expect_law",
+    "expect_parts",
     "expect_tensor",
     "explained",
     "fail",
@@ -258,11 +261,13 @@ def run_check(one: Check, call: Call, rng: torch.Generator) -> Outcome:
     except UNUSABLE as error:
         if not call.answered:
             raise
-        return Outcome(False, unusable(error), traceback.format_exc())
+        return Outcome(False, unusable(error, call.returned), traceback.format_exc())
     return Outcome(True)
 
 
-def unusable(error: Exception) -> str:
-    """What a student reads where a result is of a kind that the check did not expect."""
+def unusable(error: Exception, returned: str = "Your function returned something") -> str:
+    """What a student reads where a result, the last one that was `returned`, is of a kind that no check expects."""
+    if returned.endswith(" None"):
+        return f"{returned}{MISSING_RETURN}"
     said = " ".join(str(error).split())[:200]
-    return f"What your function returned cannot be used here ({type(error).__name__}: {said}): is it of the right kind?"
+    return f"{returned} that cannot be used here ({type(error).__name__}: {said}): is it of the right kind?"

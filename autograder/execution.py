@@ -131,6 +131,8 @@ def describe(error: BaseException, filename: str) -> Problem:
     """An exception in a student's code, with the last line of the cell on its way."""
     if isinstance(error, Problem):
         return error
+    while type(error).__name__ == "InterpreterError" and error.__cause__:  # Triton's, around what a kernel raised
+        error = error.__cause__
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
     line = lines[-1] if lines else None
     if isinstance(error, NotImplementedError):

@@ -106,6 +106,15 @@ def expect_tensor(got: Any, what: str, shape: tuple | None = None, dtype: torch.
     return got
 
 
+def expect_parts(got: Any, function: str, *parts: str) -> tuple:
+    """The several values that a function should return together, as a tuple; a list of them will do."""
+    if not isinstance(got, list | tuple) or len(got) != len(parts):
+        many = f" of {len(got)}" if isinstance(got, list | tuple) else ""
+        kind = f"None{MISSING_RETURN}" if got is None else f"a {type(got).__name__}{many}"
+        fail(f"`{function}` should return ({', '.join(parts)}), it returned {kind}")
+    return tuple(got)
+
+
 def expect_close(got: Any, want: Any, what: str, atol: float = 1e-6, rtol: float = 1e-5, hint: str = "") -> None:
     """Numbers or tensors within atol + rtol |want|; a NaN or infinity passes only where `want` has the same one."""
     wanted = torch.as_tensor(want, dtype=torch.float64)

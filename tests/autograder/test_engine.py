@@ -20,6 +20,7 @@ from autograder.engine import (
     expect_close,
     expect_equal,
     expect_law,
+    expect_parts,
     expect_tensor,
     fail,
     generator,
@@ -129,6 +130,16 @@ def test_expect_tensor_checks_shape_and_dtype():
     assert "dtype float32" in message_of(expect_tensor, torch.ones(2).double(), "the result", dtype=torch.float32)
     assert "wrong shape" in message_of(expect_tensor, torch.ones(2, 3), "the result", shape=(None,))
     assert expect_tensor(torch.ones(2, 3), "the result", shape=(None, 3), dtype="float").shape == (2, 3)
+
+
+def test_expect_parts_says_what_belongs_together():
+    parts = "split", "head", "tail"
+    assert "`split` should return (head, tail), it returned None; is a `return`" in message_of(
+        expect_parts, None, *parts
+    )
+    assert message_of(expect_parts, [1, 2, 3], *parts).endswith("it returned a list of 3")
+    assert message_of(expect_parts, torch.ones(2), *parts).endswith("it returned a Tensor")
+    assert expect_parts([1, 2], *parts) == expect_parts((1, 2), *parts) == (1, 2)
 
 
 def test_fail_shortens_what_it_shows():
@@ -289,8 +300,10 @@ def test_a_check_that_stumbles_over_a_result_fails_and_does_not_crash():
 
     outcome = run_check(arithmetic.check, LocalCall({"f": lambda: "text"}), generator(b"k"))
     assert not outcome.passed
-    assert "cannot be used here (TypeError" in outcome.message
+    assert "`f` returned a str that cannot be used here (TypeError" in outcome.message
     assert "arithmetic" in outcome.log
+    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: None}), generator(b"k"))
+    assert outcome.message == "`f` returned None; is a `return` missing?"
 
 
 def test_inputs_depend_on_the_key_and_every_name():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from autograder.answers import read_answer_file, solution_cells
+from autograder.bundle import ReleasedNotebook
 from autograder.course import Course
 from autograder.engine import LocalCall, generator, load_task, run_check
 from autograder.execution import resolve
@@ -64,6 +65,21 @@ def test_wrong_answers_fail_the_checks_that_they_should(path, failed):
     found = failed(path.parents[1].name, exercise, cell, kills)
     assert found.keys() == kills
     assert all(len(message) > 15 for message in found.values())
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_what_is_not_written_or_not_returned_is_said_in_plain_words(assignment, failed):
+    task = load_task(TASKS / assignment)
+    stubs = ReleasedNotebook.load(Course(ROOT).student_notebook(assignment)).stubs
+    for exercise, about in task.exercises.items():
+        visible = {one.name for one in task.checks[exercise] if one.visible}
+        said = failed(assignment, exercise, stubs[exercise], visible)
+        assert said.keys() == visible
+        assert all("Not written yet" in message for message in said.values()), said
+        silent = "\n".join(f"def {name}(*args): pass" for name in about.provides)
+        for message in failed(assignment, exercise, silent, visible).values():
+            assert "return" in message, message
+            assert "cannot be used" not in message, message
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)

@@ -30,9 +30,9 @@ except NameError:
 
 
 def accept(target_probs, draft_probs, draft_tokens, uniforms):
-    p = target_probs[:-1].gather(1, draft_tokens[:, None])[:, 0]
-    q = draft_probs.gather(1, draft_tokens[:, None])[:, 0]
-    return int((uniforms * q < p).cumprod(0).sum())
+    p = target_probs[..., :-1, :].gather(-1, draft_tokens[..., None])[..., 0]
+    q = draft_probs.gather(-1, draft_tokens[..., None])[..., 0]
+    return (uniforms * q < p).cumprod(-1).sum(-1)
 
 
 # %% residual

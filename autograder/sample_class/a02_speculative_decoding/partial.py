@@ -8,11 +8,12 @@ loses: both_caches_stay_right_from_round_to_round
 
 # %% accept
 def accept(target_probs, draft_probs, draft_tokens, uniforms):
-    kept = 0
-    for i, token in enumerate(draft_tokens.tolist()):
-        if uniforms[i] * draft_probs[i, token] >= target_probs[i, token]:
-            break
-        kept += 1
+    kept, alive = torch.zeros_like(draft_tokens[..., 0]), True
+    for i in range(draft_tokens.shape[-1]):
+        token = draft_tokens[..., i : i + 1]
+        p, q = (law[..., i, :].gather(-1, token)[..., 0] for law in (target_probs, draft_probs))
+        alive = alive & (uniforms[..., i] * q < p)
+        kept = kept + alive
     return kept
 
 

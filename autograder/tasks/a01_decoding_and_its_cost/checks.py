@@ -11,11 +11,13 @@ from autograder.engine import (
     check,
     expect_close,
     expect_equal,
+    expect_parts,
     expect_tensor,
     fail,
     speed_check,
 )
 from autograder.tasks.a01_decoding_and_its_cost.models import HeldModel, attention_by_loops, slots_of
+from autograder.tasks.a01_decoding_and_its_cost.visible import attend, extend, lists, plan, quantized
 
 
 def integer(rng, low, high):
@@ -35,21 +37,12 @@ def attention_case(rng, length, position, num_heads=4, num_kv_heads=2, rows=40, 
     return q, k, v, keys, values
 
 
-def call_attention(call, q, k, v, keys, values, position):
-    got = call("cached_attention", q, k, v, keys, values, position)
-    if not isinstance(got, tuple) or len(got) != 3:
-        fail("cached_attention must return (out, keys, values)", got=type(got).__name__)
-    out = expect_tensor(got[0], "out", shape=tuple(q.shape), dtype="float")
-    cached = [expect_tensor(part, "a cache", shape=tuple(keys.shape), dtype="float") for part in got[1:]]
-    return out, *cached
-
-
 @check("attend", points=1)
 def one_token_sees_all_before_it_and_itself(call, rng):
     """A single token at any position, against attention written as loops in float64."""
     for position in (0, 1, integer(rng, 2, 30), 39):
         case = attention_case(rng, 1, position)
-        out, *_ = call_attention(call, *case, position)
+        out, *_ = attend(call, *case, position)
         expect_close(
             out,
             attention_by_loops(*case, position),
@@ -60,12 +53,12 @@ def one_token_sees_all_before_it_and_itself(call, rng):
         )
 
 
-@check("attend", points=2)
+@check("attend", points=1)
 def a_block_behind_a_cache_is_causal(call, rng):
     """Several tokens behind a cache: token i sees the rows up to position + i."""
     for length, position in ((2, 7), (5, 1), (integer(rng, 3, 9), integer(rng, 5, 25))):
         case = attention_case(rng, length, position)
-        out, *_ = call_attention(call, *case, position)
+        out, *_ = attend(call, *case, position)
         for i in range(length):
             want = attention_by_loops(*case, position)[i]
             expect_close(
@@ -79,11 +72,33 @@ def a_block_behind_a_cache_is_causal(call, rng):
 
 
 @check("attend", points=1)
+def a_window_ends_at_the_tokens_own_row(call, rng):
+    """With a window each token sees that many rows at most, the last of them its own."""
+    for length, position, window in (
+        (1, 9, 4),
+        (6, 0, 1),
+        (integer(rng, 3, 9), integer(rng, 9, 25), integer(rng, 2, 8)),
+    ):
+        case = attention_case(rng, length, position)
+        out, *_ = attend(call, *case, position, window)
+        if position and torch.allclose(out.double(), attention_by_loops(*case, position), atol=1e-4):
+            fail("the window was ignored: this is the chapter's attention, which sees all rows before", window=window)
+        expect_close(
+            out,
+            attention_by_loops(*case, position, window),
+            f"a block of {length} at position {position} with window {window}",
+            atol=1e-4,
+            rtol=1e-4,
+            hint="a token at row p sees the rows p - window + 1 to p, as far as there are any",
+        )
+
+
+@check("attend", points=1)
 def a_prefill_is_a_block_at_position_zero(call, rng):
     """The whole prompt at once, in an empty cache."""
     for length in (1, integer(rng, 4, 20)):
         case = attention_case(rng, length, 0)
-        out, *_ = call_attention(call, *case, 0)
+        out, *_ = attend(call, *case, 0)
         expect_close(out, attention_by_loops(*case, 0), f"a prompt of {length}", atol=1e-4, rtol=1e-4)
 
 
@@ -93,7 +108,7 @@ def neighbouring_heads_share_a_key_value_head(call, rng):
     for num_heads, num_kv_heads in ((6, 2), (4, 1), (6, 3), (3, 3)):
         position = integer(rng, 1, 20)
         case = attention_case(rng, 2, position, num_heads, num_kv_heads)
-        out, *_ = call_attention(call, *case, position)
+        out, *_ = attend(call, *case, position)
         expect_close(
             out,
             attention_by_loops(*case, position),
@@ -109,7 +124,7 @@ def only_the_blocks_rows_change_and_leftovers_play_no_part(call, rng):
     """The cache holds the new rows in their places and nothing else changed; NaN behind the block does no harm."""
     length, position = integer(rng, 1, 6), integer(rng, 3, 20)
     q, k, v, keys, values = attention_case(rng, length, position, leftovers=float("nan"))
-    out, new_keys, new_values = call_attention(call, q, k, v, keys, values, position)
+    out, new_keys, new_values = attend(call, q, k, v, keys, values, position)
     for name, new, old, block in (("keys", new_keys, keys, k), ("values", new_values, values, v)):
         want = old.clone()
         want[position : position + length] = block
@@ -250,12 +265,6 @@ def decoding_is_faster_than_reading_everything_again(rng):
 # ---------------------------------------------------------------- a cache in blocks
 
 
-def fields(got, count, what):
-    if not isinstance(got, list | tuple) or len(got) != count:
-        fail(f"{what} must return {count} values", got=type(got).__name__)
-    return tuple(got)
-
-
 @check("paged", points=2)
 def extend_takes_blocks_only_when_the_last_is_full(call, rng):
     """Many small steps: blocks, free list and slots after each are those of the definition."""
@@ -264,22 +273,20 @@ def extend_takes_blocks_only_when_the_last_is_full(call, rng):
         blocks, length, order = [], 0, list(free)
         while length < 20:
             count = integer(rng, 0, 6) if block_size > 1 else integer(rng, 0, 3)
-            got = call("extend", list(blocks), length, count, list(free), block_size)
-            if got is None:
-                fail("extend returned None although there are free blocks enough", free=len(free))
+            request = list(blocks), length, count, list(free), block_size
+            new_blocks, new_free, slots = extend(call, f"{len(free)} free blocks for {count} rows", *request)
             length += count
             used = -(-length // block_size)
             blocks, free = order[:used], order[used:]
-            new_blocks, new_free, slots = fields(got, 3, "extend")
             expect_equal(
-                list(new_blocks),
+                new_blocks,
                 blocks,
                 f"the blocks of {length} rows in blocks of {block_size}",
                 hint="fill the last block first; take from the front, no more than needed",
             )
-            expect_equal(list(new_free), free, "the free blocks")
+            expect_equal(new_free, free, "the free blocks")
             expect_equal(
-                list(slots),
+                slots,
                 slots_of(blocks, length, block_size)[length - count :],
                 "the slots of the new rows",
                 hint="row t: blocks[t // block_size] * block_size + t % block_size",
@@ -291,12 +298,11 @@ def extend_refuses_what_does_not_fit(call, rng):
     """None where blocks are too few, the last slot where they are just enough."""
     size = integer(rng, 2, 8)
     expect_equal(call("extend", [3], size, 2 * size + 1, [5, 1], size), None, "one row more than fits")
-    got = call("extend", [3], size, 2 * size, [5, 1], size)
-    blocks, free, slots = fields(got, 3, "extend")
-    expect_equal((list(blocks), list(free)), ([3, 5, 1], []), "(blocks, free) when all is taken")
-    expect_equal(list(slots), slots_of([3, 5, 1], 3 * size, size)[size:], "the slots")
-    got = call("extend", [3], 1, size - 1, [], size)
-    expect_equal(list(fields(got, 3, "extend")[0]), [3], "the blocks where the last one has room and none is free")
+    blocks, free, slots = extend(call, "two free blocks", [3], size, 2 * size, [5, 1], size)
+    expect_equal((blocks, free), ([3, 5, 1], []), "(blocks, free) when all is taken")
+    expect_equal(slots, slots_of([3, 5, 1], 3 * size, size)[size:], "the slots")
+    blocks, *_ = extend(call, "the last block is not full", [3], 1, size - 1, [], size)
+    expect_equal(blocks, [3], "the blocks where the last one has room and none is free")
 
 
 @check("paged", points=1)
@@ -322,16 +328,17 @@ def forks_share_the_blocks_that_hold_their_rows(call, rng):
         blocks = torch.randperm(10, generator=rng)[:4].tolist()
         for num_rows in sorted({0, 1, block_size, block_size + 1, 4 * block_size - 1, 4 * block_size}):
             counts = [integer(rng, 1, 3) if b in blocks else 0 for b in range(10)]
-            child, new_counts = fields(call("fork", list(blocks), num_rows, list(counts), block_size), 2, "fork")
+            got = call("fork", list(blocks), num_rows, list(counts), block_size)
+            child, new_counts = lists(got, "fork", "child_blocks", "ref_counts")
             shared = blocks[: -(-num_rows // block_size)]
             expect_equal(
-                list(child),
+                child,
                 shared,
                 f"the child's blocks for {num_rows} rows in blocks of {block_size}",
                 hint="a block of which one row is needed is shared, one of which none is needed is not",
             )
             want = [counts[b] + (b in shared) for b in range(10)]
-            expect_equal(list(new_counts), want, "the users of each block", hint="one more for each shared block")
+            expect_equal(new_counts, want, "the users of each block", hint="one more for each shared block")
 
 
 @check("paged", points=2)
@@ -341,11 +348,12 @@ def release_frees_what_nobody_uses(call, rng):
         order = torch.randperm(10, generator=rng).tolist()
         blocks, free = order[:5], order[5:]
         counts = [integer(rng, 1, 2) if b in blocks else 0 for b in range(10)]
-        got_counts, got_free = fields(call("release", list(blocks), list(counts), list(free)), 2, "release")
+        got = call("release", list(blocks), list(counts), list(free))
+        got_counts, got_free = lists(got, "release", "ref_counts", "free")
         want = [counts[b] - (b in blocks) for b in range(10)]
-        expect_equal(list(got_counts), want, "the users of each block", hint="one less for each block of the sequence")
+        expect_equal(got_counts, want, "the users of each block", hint="one less for each block of the sequence")
         expect_equal(
-            list(got_free),
+            got_free,
             free + [b for b in blocks if want[b] == 0],
             "the free blocks",
             hint="a block is free only when its last user has gone",
@@ -366,13 +374,6 @@ def expected_plan(running, waiting, max_running, budget):
     return list(counts.items())
 
 
-def call_plan(call, running, waiting, max_running, budget):
-    got = call("plan_pass", list(running), list(waiting), max_running, budget)
-    if not isinstance(got, list) or not all(isinstance(one, list | tuple) and len(one) == 2 for one in got):
-        fail("plan_pass must return a list of (name, count)", got=got)
-    return [tuple(one) for one in got]
-
-
 def random_queues(rng, writing=0.5):
     """Running and waiting requests, the most that may run, and a budget."""
     max_running = integer(rng, 1, 6)
@@ -389,7 +390,7 @@ def plans_follow_the_three_rules(call, rng):
     for _ in range(40):
         case = random_queues(rng)
         expect_equal(
-            call_plan(call, *case),
+            plan(call, *case),
             expected_plan(*case),
             f"the plan for running {case[0]}, waiting {case[1]}, at most {case[2]}, budget {case[3]}",
         )
@@ -401,7 +402,7 @@ def nobody_who_writes_waits(call, rng):
     for _ in range(10):
         size = integer(rng, 2, 6)
         running = [(name, 50) for name in "abcdefg"[: size - 1]] + [("z", 1)]
-        got = call_plan(call, running, [], size, size + integer(rng, 0, 8))
+        got = plan(call, running, [], size, size + integer(rng, 0, 8))
         if ("z", 1) not in got:
             fail(
                 "a running request with one pending token got nothing: serve those first, whatever their place",
@@ -415,7 +416,7 @@ def the_budget_is_kept_and_used_up(call, rng):
     """Never more tokens than the budget, and as many as are pending or allowed."""
     for _ in range(20):
         running, waiting, most, budget = random_queues(rng, writing=0.2)
-        got = call_plan(call, running, waiting, most, budget)
+        got = plan(call, running, waiting, most, budget)
         total = sum(count for _, count in got)
         if total > budget:
             fail("the pass is over its budget: cut the prompt to what is left", got=total, budget=budget)
@@ -428,7 +429,7 @@ def places_are_taken_in_the_order_of_arrival(call, rng):
     """No more requests than places, the oldest waiting one first, and nobody with 0 tokens."""
     for _ in range(20):
         running, waiting, most, budget = random_queues(rng)
-        got = call_plan(call, running, waiting, most, budget)
+        got = plan(call, running, waiting, most, budget)
         if any(count < 1 for _, count in got):
             fail("a request is listed with no tokens: leave it out", plan=got)
         admitted = [name for name, _ in got if name in dict(waiting)]
@@ -451,7 +452,7 @@ def a_whole_service_ends_as_it_should(call, rng):
             if not running and not waiting:
                 break
             queued = [(name, pending[name]) for name in running], [(name, pending[name]) for name in waiting]
-            got = call_plan(call, *queued, most, budget)
+            got = plan(call, *queued, most, budget)
             expect_equal(got, expected_plan(*queued, most, budget), "the plan of a pass in the midst of a service")
             for name, count in got:
                 if name in waiting:
@@ -467,14 +468,6 @@ def a_whole_service_ends_as_it_should(call, rng):
 
 
 # ---------------------------------------------------------------- eight bits a number
-
-
-def quantized(call, x):
-    got = call("quantize_rows", x)
-    if not isinstance(got, tuple) or len(got) != 2:
-        fail("quantize_rows must return (codes, scales)", got=type(got).__name__)
-    codes = expect_tensor(got[0], "codes", shape=tuple(x.shape), dtype=torch.int8)
-    return codes, expect_tensor(got[1], "scales", shape=tuple(x.shape[:-1]), dtype="float")
 
 
 @check("quantize", points=1)
@@ -595,7 +588,8 @@ def work_counts_weights_once_and_caches_for_each(call, rng):
     """FLOPs and bytes of a pass for random shapes, batches and contexts."""
     for _ in range(8):
         shape, batch, context = random_shape(rng), integer(rng, 1, 64), integer(rng, 1, 3000)
-        flops, num_bytes = fields(call("decode_work", shape, batch, context), 2, "decode_work")
+        got = call("decode_work", shape, batch, context)
+        flops, num_bytes = expect_parts(got, "decode_work", "flops", "num_bytes")
         want_flops, want_bytes = work(shape, batch, context)
         expect_close(
             flops,
@@ -643,6 +637,19 @@ def the_smallest_batch_is_found_where_there_is_one(call, rng):
                 f"the least batch up to {most} at ridge {peak / bandwidth:.3g}",
                 hint="max_batch_size itself counts, a batch of 1 too",
             )
+        # with one byte an element and the weights of `least` caches the intensity is a whole number: no rounding
+        least, group, head_dim = integer(rng, 2, 12), integer(rng, 2, 4), 8 * integer(rng, 1, 4)
+        shape = {
+            "num_layers": 2,
+            "num_heads": 2 * group,
+            "num_kv_heads": 2,
+            "head_dim": head_dim,
+            "bytes_per_element": 1,
+        }
+        shape["num_weights"] = least * cache_bytes(shape, context, 1)
+        got = call("smallest_compute_bound_batch", shape, context, (least + group) * bandwidth, bandwidth, 80)
+        hint = "where bytes take exactly as long as arithmetic the peak is reached: >=, not >"
+        expect_equal(got, least, "the least batch where one lies exactly at the ridge", hint=hint)
 
 
 @check("roofline", points=1)

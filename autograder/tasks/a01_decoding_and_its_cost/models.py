@@ -49,7 +49,7 @@ class HeldModel:
         return torch.stack([self.after(self.rows[: position + i + 1]) for i in range(len(tokens))])
 
 
-def attention_by_loops(q, k, v, keys, values, position) -> torch.Tensor:
+def attention_by_loops(q, k, v, keys, values, position, window=MOST_ROWS) -> torch.Tensor:
     """(T, H, D) attention of T new tokens behind `position` cached rows, one query and head at a time, in float64."""
     length, num_heads, head_dim = q.shape
     group = num_heads // k.shape[1]
@@ -57,8 +57,8 @@ def attention_by_loops(q, k, v, keys, values, position) -> torch.Tensor:
     for i in range(length):
         for head in range(num_heads):
             shared = head // group
-            seen_keys = torch.cat([keys[:position, shared], k[: i + 1, shared]]).double()
-            seen_values = torch.cat([values[:position, shared], v[: i + 1, shared]]).double()
+            seen_keys = torch.cat([keys[:position, shared], k[: i + 1, shared]])[-window:].double()
+            seen_values = torch.cat([values[:position, shared], v[: i + 1, shared]])[-window:].double()
             weights = (seen_keys @ q[i, head].double() / math.sqrt(head_dim)).softmax(0)
             out[i, head] = weights @ seen_values
     return out

@@ -28,6 +28,7 @@ from autograder.tasks.a02_speculative_decoding.models import (
     round_index,
     simulated_round,
 )
+from autograder.tasks.a02_speculative_decoding.visible import kept_of_one, kept_of_several
 
 GREEDY = Remote("nimblelm.inference.sampling:Sampling", 0.0)
 
@@ -44,57 +45,57 @@ def integer(rng, low, high):
 # ---------------------------------------------------------------- the acceptance rule
 
 
-def block(rng, length=5, vocab_size=7):
-    """p (G+1, V), q (G, V), tokens drawn from q, uniforms."""
-    p, q = laws(rng, length + 1, vocab_size), laws(rng, length, vocab_size)
-    tokens = torch.multinomial(q, 1, generator=rng)[:, 0]
-    return p, q, tokens, torch.rand(length, generator=rng)
+def blocks(rng, *batch, length=5, vocab_size=7):
+    """p (..., G+1, V), q (..., G, V), tokens drawn from q, uniforms that lie clearly on one side of p/q."""
+    p, q = laws(rng, *batch, length + 1, vocab_size), laws(rng, *batch, length, vocab_size)
+    tokens = torch.multinomial(q.reshape(-1, vocab_size), 1, generator=rng).reshape(*batch, length)
+    ratio, u = ratios(p, q, tokens).float(), torch.rand(*batch, length, generator=rng)
+    return p, q, tokens, u.where((ratio - u).abs() > 1e-4, ratio / 2)
 
 
 def ratios(p, q, tokens):
     """p / q of each drafted token, in float64."""
-    chosen = tokens[:, None]
-    return (p[: len(tokens)].double().gather(1, chosen) / q.double().gather(1, chosen))[:, 0]
+    chosen = tokens[..., None]
+    return (p[..., :-1, :].double().gather(-1, chosen) / q.double().gather(-1, chosen))[..., 0]
 
 
 def kept_before_a_rejection(kept):
-    return [*kept, False].index(False)
+    """(...) numbers of tokens before the first that is not kept, for (..., G) truth values."""
+    counts = [[*row, False].index(False) for row in kept.reshape(-1, kept.shape[-1]).tolist()]
+    return torch.tensor(counts).reshape(kept.shape[:-1])
 
 
 @check("accept", points=1)
 def the_ratio_of_p_to_q_decides(call, rng):
-    """A single token is kept exactly when u lies below p/q."""
-    for _ in range(40):
-        p, q, tokens, u = block(rng, length=1)
-        ratio = ratios(p, q, tokens)[0]
-        if abs(ratio - u[0]) < 1e-4:
-            continue
-        got = call("accept", p, q, tokens, u)
-        if got != int(u[0] < ratio) and got == int(u[0] < 1 / ratio):
-            fail("the ratio is turned round: keep the token if u < p/q, the target over the draft")
-        if got != int(u[0] < ratio) and got == int(u[0] < p[0, tokens[0]]):
-            fail("u was compared with p alone: divide by q, the draft has already done its share of the choosing")
-        expect_equal(got, int(u[0] < ratio), f"kept tokens for p/q = {ratio:.3f} and u = {u[0]:.3f}")
+    """Blocks of a single token, which is kept exactly when u lies below p/q."""
+    p, q, tokens, u = blocks(rng, 40, length=1)
+    ratio = ratios(p, q, tokens)
+    want = (u < ratio)[:, 0].long()
+    got = kept_of_several(call, p, q, tokens, u)
+    if not torch.equal(got, want) and torch.equal(got, (u < 1 / ratio)[:, 0].long()):
+        fail("the ratio is turned round: keep the token if u < p/q, the target over the draft")
+    if not torch.equal(got, want) and torch.equal(got, (u < p[:, 0].gather(1, tokens))[:, 0].long()):
+        fail("u was compared with p alone: divide by q, the draft has already done its share of the choosing")
+    expect_equal(got, want, "kept tokens of 40 blocks of one token", hint="kept where u < p/q")
 
 
 @check("accept", points=1)
 def the_first_rejection_ends_the_block(call, rng):
-    """In longer blocks the kept tokens are a prefix."""
-    for _ in range(40):
-        p, q, tokens, u = block(rng, length=integer(rng, 2, 8))
-        ratio = ratios(p, q, tokens)
-        if (ratio - u).abs().min() < 1e-4:
-            continue
-        kept = (u < ratio).tolist()
-        want, unseen = kept_before_a_rejection(kept), kept_before_a_rejection([True, *kept[1:]])
-        got = call("accept", p, q, tokens, u)
-        if got != want and got == sum(kept):
+    """In longer blocks, several at once, the kept tokens are a prefix."""
+    for number in range(24):
+        batch = ((1,), (6,), (2, 3))[number % 3]
+        p, q, tokens, u = blocks(rng, *batch, length=integer(rng, 2, 8))
+        stay = u < ratios(p, q, tokens)
+        want = kept_before_a_rejection(stay)
+        unseen = kept_before_a_rejection(torch.cat([torch.ones_like(stay[..., :1]), stay[..., 1:]], -1))
+        got = kept_of_several(call, p, q, tokens, u)
+        if not torch.equal(got, want) and torch.equal(got, stay.sum(-1)):
             fail(
                 "tokens after the first rejection were counted: they were drafted after a token that is not in the text"
             )
-        if got != want and got == unseen:
+        if not torch.equal(got, want) and torch.equal(got, unseen):
             fail("the first drafted token must be verified like every other", got=got, want=want)
-        expect_equal(got, want, "number of kept tokens", hint="count kept tokens up to the first rejection")
+        expect_equal(got, want, "numbers of kept tokens", hint="count each block's tokens up to its first rejection")
 
 
 @check("accept", points=1)
@@ -103,11 +104,11 @@ def impossible_tokens_are_never_kept(call, rng):
     p, q = laws(rng, 3, 4), torch.tensor([[0.25, 0.25, 0.25, 0.25], [0.5, 0.25, 0.125, 0.125]])
     p[0] = torch.tensor([0.0, 0.5, 0.25, 0.25])
     p[1] = torch.tensor([0.25, 0.25, 0.25, 0.25])
-    got = call("accept", p, q, torch.tensor([0, 0]), torch.zeros(2))
+    got = kept_of_one(call, p, q, torch.tensor([0, 0]), torch.zeros(2))
     expect_equal(
         got, 0, "kept tokens where p = 0 and u = 0", hint="u < p/q is strict: with <= an impossible token gets in"
     )
-    got = call("accept", p, q, torch.tensor([2, 0]), torch.tensor([0.99, 0.5]))
+    got = kept_of_one(call, p, q, torch.tensor([2, 0]), torch.tensor([0.99, 0.5]))
     expect_equal(got, 1, "kept tokens where the second u equals p/q = 0.5", hint="strictly below")
 
 
@@ -118,11 +119,11 @@ def the_extremes_hold(call, rng):
         q = laws(rng, length, 6)
         tokens = torch.multinomial(q, 1, generator=rng)[:, 0]
         p = torch.cat([q, torch.full((1, 6), float("nan"))])
-        got = call("accept", p, q, tokens, torch.full((length,), 0.99999))
+        got = kept_of_one(call, p, q, tokens, torch.full((length,), 0.99999))
         expect_equal(got, length, "kept tokens when draft and target agree", hint="p/q = 1 lies above every u")
     one_hot = torch.eye(5)
     p, q = one_hot[[3, 1, 4, 0, 2]], one_hot[[3, 1, 0, 0]]
-    got = call("accept", p, q, torch.tensor([3, 1, 0, 0]), torch.rand(4, generator=rng))
+    got = kept_of_one(call, p, q, torch.tensor([3, 1, 0, 0]), torch.rand(4, generator=rng))
     expect_equal(got, 2, "kept tokens of greedy laws that agree twice")
 
 
@@ -188,14 +189,20 @@ def both_ways_together_give_the_target(call, rng):
     """Kept mass and residual mass add up to p; laws that are equal, exactly or up to rounding, leave p, not NaN."""
     for _ in range(10):
         p, q = laws(rng, 2, 6), laws(rng, 1, 6)
-        got = call("next_token_probs", p, q, 0)
-        kept = torch.minimum(p[0], q[0])
-        expect_close(kept + (1 - kept.sum()) * got, p[0], "min(p, q) + P(rejection) x your law", atol=1e-5, rtol=1e-4)
+        got = expect_tensor(call("next_token_probs", p, q, 0), "the law after a rejection", shape=(6,), dtype="float")
+        both = torch.minimum(p[0], q[0])
+        expect_close(both + (1 - both.sum()) * got, p[0], "min(p, q) + P(rejection) x your law", atol=1e-5, rtol=1e-4)
     q = laws(rng, 1, 6)
     below = torch.cat([q, q]).nextafter(torch.zeros(()))
     for p, equal in ((torch.cat([q, q]), "equals q"), (below, "lies a rounding step below q")):
         got = call("next_token_probs", p, q, 0)
         expect_close(got, p[0], f"the law where p {equal}", hint="the residual sums to 0 there: 0/0 is NaN, return p")
+    above = below.clone()
+    token = integer(rng, 0, 5)
+    above[0, token] = q[0, token].nextafter(torch.ones(()))
+    got = call("next_token_probs", above, q, 0)
+    hint = "its residual is tiny, and not empty: only a sum of exactly 0 is"
+    expect_close(got, torch.eye(6)[token], "the law where one p lies a rounding step above q", hint=hint)
 
 
 # ---------------------------------------------------------------- one round
@@ -481,6 +488,10 @@ def both_caches_hold_the_text(call, rng):
                         f"the {model.name} read the prompt again: prefill once, its cache keeps it",
                         call=len(before) + 1,
                     )
+            if prompt_length > 1:
+                what = f"the first call of the {model.name} (tokens, position)"
+                hint = "prefill all of the prompt but its last token: the first round begins with that one"
+                expect_equal(model.calls[0], (prompt[:-1], 0), what, hint=hint)
         for model, known in ((target, len(text) - 1), (draft, len(text) - 5)):
             if model.rows[:known] != text[:known]:
                 fail(f"the {model.name}'s cache does not hold the text", got=model.rows[:known], want=text[:known])
@@ -572,7 +583,7 @@ def expected_tokens_agree_with_counting(call, rng):
     for a, length in ((0.0, 3), (0.3, 1), (0.8, 5), (0.95, 8), (0.5, 0)):
         outcomes = [(kept + 1) * a**kept * (1 - a if kept < length else 1) for kept in range(length + 1)]
         got = call("expected_tokens", a, length)
-        if abs(got - (sum(outcomes) - 1)) < 1e-9 and length:
+        if isinstance(got, int | float) and abs(got - (sum(outcomes) - 1)) < 1e-9 and length:
             fail("the token after the kept ones is missing: every round yields it", got=got, want=sum(outcomes))
         expect_close(got, sum(outcomes), f"expected tokens for a = {a}, draft length {length}", hint="G + 1 terms")
 

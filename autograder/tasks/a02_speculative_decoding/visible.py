@@ -14,10 +14,33 @@ def markov(*law):
     return Remote("nimblelm.inference.markov:MarkovModel", torch.tensor([law] * len(law)))
 
 
+def kept_of_one(call, p, q, tokens, uniforms):
+    """How many tokens of a single block are kept, as a number where it is one."""
+    got = call("accept", p, q, tokens, uniforms)
+    if isinstance(got, torch.Tensor) and got.ndim:
+        shape = tuple(got.shape)
+        fail("one block came, so one number goes back, a tensor of shape (): count along the last dimension", got=shape)
+    return int(got) if isinstance(got, torch.Tensor) and not got.is_floating_point() else got
+
+
+def kept_of_several(call, p, q, tokens, uniforms):
+    """How many tokens of each block are kept, (...) for tokens (..., G)."""
+    blocks = tuple(tokens.shape[:-1])
+    meaning = (
+        f"draft_tokens is {tuple(tokens.shape)}, several blocks at once, and the chapter's loop is over the tokens of "
+        "one; work along the last dimensions and leave the leading ones alone"
+    )
+    with explained(RuntimeError=meaning, IndexError=meaning, ValueError=meaning):
+        got = call("accept", p, q, tokens, uniforms)
+    if isinstance(got, int):
+        fail("one number came back for several blocks: each has its own", got=got, blocks=blocks)
+    return expect_tensor(got, "the numbers of kept tokens", shape=blocks, dtype="int").long()
+
+
 @check("accept")
 def a_block_is_kept_up_to_its_first_rejection(call, rng):
     """A block of three whose second token is rejected keeps one token."""
-    got = call("accept", P, Q, torch.tensor([0, 2, 1]), torch.tensor([0.9, 0.5, 0.1]))
+    got = kept_of_one(call, P, Q, torch.tensor([0, 2, 1]), torch.tensor([0.9, 0.5, 0.1]))
     if got == 2:
         fail("the second token is rejected, so neither it nor what follows it counts", got=got, want=1)
     if isinstance(got, int) and got > 3:
@@ -31,7 +54,7 @@ def a_block_is_kept_up_to_its_first_rejection(call, rng):
 def the_given_uniform_decides(call, rng):
     """A token with p/q = 1/2 is kept for u = 0.4 and rejected for u = 0.6."""
     for uniform, want in ((0.4, 1), (0.6, 0)):
-        got = call("accept", P[:2], Q[:1], torch.tensor([1]), torch.tensor([uniform]))
+        got = kept_of_one(call, P[:2], Q[:1], torch.tensor([1]), torch.tensor([uniform]))
         hint = "p/q alone does not decide, nor which token is likeliest: compare it with the u that is given, draw none"
         expect_equal(got, want, f"number of kept tokens for p/q = 0.5 and u = {uniform}", hint=hint)
 
@@ -43,7 +66,7 @@ def each_token_is_judged_by_itself(call, rng):
         ((0.4, 0.4), 2, "each token has a ratio of its own; do not multiply it by those before"),
         ((0.4, 0.6), 1, "each token has a uniform number of its own"),
     ):
-        got = call("accept", P[[0, 0, 0]], Q[[0, 0]], torch.tensor([1, 1]), torch.tensor(uniforms))
+        got = kept_of_one(call, P[[0, 0, 0]], Q[[0, 0]], torch.tensor([1, 1]), torch.tensor(uniforms))
         expect_equal(got, want, f"number of kept tokens for u = {uniforms}", hint=hint if got == 3 - want else "")
 
 
@@ -51,7 +74,7 @@ def each_token_is_judged_by_itself(call, rng):
 def an_impossible_token_is_never_kept(call, rng):
     """With greedy laws (a single 1 in each row) what disagrees is rejected, even for u = 0."""
     rows = torch.eye(4)
-    got = call("accept", rows[[2, 1, 3, 0]], rows[[2, 0, 3]], torch.tensor([2, 0, 3]), torch.zeros(3))
+    got = kept_of_one(call, rows[[2, 1, 3, 0]], rows[[2, 0, 3]], torch.tensor([2, 0, 3]), torch.zeros(3))
     hint = "strictly u < p/q, so 0 < 0 rejects; where 0/0 comes up, look at the drafted token's own p and q only"
     expect_equal(got, 1, "number of kept tokens", hint=hint)
 
@@ -59,10 +82,22 @@ def an_impossible_token_is_never_kept(call, rng):
 @check("accept")
 def all_tokens_can_be_kept(call, rng):
     """A block whose every p/q lies above u is kept whole."""
-    got = call("accept", P, Q, torch.tensor([0, 1, 1]), torch.tensor([0.99, 0.99, 0.99]))
+    got = kept_of_one(call, P, Q, torch.tensor([0, 1, 1]), torch.tensor([0.99, 0.99, 0.99]))
     expect_equal(
         got, 3, "number of kept tokens", hint="u < p/q holds for all three; the last row of target_probs plays no part"
     )
+
+
+@check("accept")
+def several_blocks_are_judged_at_once(call, rng):
+    """Three blocks (3, G) keep one, three and no tokens; as (1, 3, G) they keep the same."""
+    tokens = torch.tensor([[0, 2, 1], [0, 1, 1], [1, 1, 1]])
+    uniforms = torch.tensor([[0.9, 0.5, 0.1], [0.99, 0.99, 0.99], [0.6, 0.1, 0.1]])
+    block = P.expand(3, 4, 3), Q.expand(3, 3, 3), tokens, uniforms
+    hint = "each block is counted up to its own first rejection"
+    expect_equal(kept_of_several(call, *block), torch.tensor([1, 3, 0]), "kept tokens of three blocks", hint=hint)
+    got = kept_of_several(call, *(x[None] for x in block))
+    expect_equal(got, torch.tensor([[1, 3, 0]]), "kept tokens of (1, 3) blocks", hint=hint)
 
 
 @check("residual")
@@ -116,6 +151,16 @@ def an_empty_residual_leaves_the_target(call, rng):
     expect_close(got, P[0], "the law where each p lies one rounding step below q", hint="look at the residual's sum")
 
 
+@check("residual")
+def only_a_sum_of_zero_is_empty(call, rng):
+    """Where p lies above q by a single rounding step at one token, all of the residual lies there."""
+    p = P.clone()
+    p[0, 1] = p[0, 1].nextafter(torch.ones(()))
+    got = call("next_token_probs", p, P[:3], 0)
+    hint = "this residual sums to 3e-8, which is not 0: divide by it, there is no threshold"
+    expect_close(got, torch.tensor([0.0, 1.0, 0.0]), "the law where p lies a rounding step above q", hint=hint)
+
+
 class CountingModel:
     """The likeliest token after x is x + step, modulo 8. It knows which rows of its cache were written."""
 
@@ -151,11 +196,24 @@ class CountingModel:
         fail(f"the {self.name} was called at position {position}, but {row}: {why}")
 
 
+ALL_DRAFTED = "draft_tokens are all that were drafted, kept or not, and nothing else"
+NOT_A_LAW = "logits that did not go through `probabilities(logits, sampling)`"
+ONE_MORE = "tokens are the kept ones and one more, without the text before"
+
+
 def run_round(call, target, draft, text, length):
     """The fields of one greedy round; both caches must hold the text but for its last token, as it was before."""
     before = len(draft.calls)
     models = Callback(target), Callback(draft)
-    got = _round(call("speculative_round", *models, torch.tensor(text), length, GREEDY, None))
+    nothing = "nothing was drafted, so there is nothing to stack, to judge or to subtract"
+    flat = "a token without a dimension where one of shape (1,) is needed; x[None] gives it one"
+    row = f"the target gives {length + 1} rows for {length} drafted tokens, numbered 0 to {length}"
+    with explained(
+        RuntimeError=flat if length else nothing,
+        IndexError=row if length else nothing,
+        ValueError=NOT_A_LAW if length else nothing,
+    ):
+        got = _round(call("speculative_round", *models, torch.tensor(text), length, GREEDY, None))
     read = sum(len(tokens) for tokens, _ in draft.calls[before:])
     if read > length + 2:
         fail("the draft reads too much: the last two tokens of the text, then each new one", got=read, want=length + 1)
@@ -163,10 +221,16 @@ def run_round(call, target, draft, text, length):
         if length and model.rows[: len(text) - 1] != text[:-1]:
             fail(f"the {model.name}'s cache no longer holds the text; did a block start at the wrong position?")
     tokens, drafted = _tokens(got["tokens"], "Round.tokens"), _tokens(got["draft_tokens"], "Round.draft_tokens")
+    if len(drafted) != length:
+        fail(ALL_DRAFTED, got=drafted, drafted=length)
+    if len(tokens) != got["num_accepted"] + 1:
+        fail(ONE_MORE, got=tokens, kept=got["num_accepted"])
     return tokens, got["num_accepted"], drafted
 
 
 def _round(got):
+    if got is None:
+        fail("`speculative_round` returned None; is a `return` missing?")
     if not isinstance(got, dict) or not {"tokens", "num_accepted", "draft_tokens"} <= got.keys():
         fail("return Round(tokens, num_accepted, draft_tokens)", got=type(got).__name__)
     return got
@@ -179,11 +243,7 @@ def a_draft_that_agrees_gives_the_whole_block_and_a_bonus(call, rng):
     target, draft = CountingModel("target", 1, text[:-1]), CountingModel("draft", 1, text[:-1])
     for want in ([1, 2, 3, 4], [5, 6, 7, 0]):
         before = len(target.calls)
-        with explained(
-            RuntimeError="a token without a dimension where one of shape (1,) is needed; x[None] gives it one",
-            IndexError="the target gives four rows for three drafted tokens, numbered 0 to 3",
-        ):
-            tokens, kept, _ = run_round(call, target, draft, text, 3)
+        tokens, kept, _ = run_round(call, target, draft, text, 3)
         expect_equal(len(target.calls) - before, 1, "calls of the target in a round", hint="one checks the whole block")
         block, position = target.calls[-1]
         expect_equal(position, len(text) - 1, "position of the target's block", hint="that of the text's last token")
@@ -200,8 +260,7 @@ def a_draft_that_disagrees_gives_the_targets_token(call, rng):
     for text, want_drafted, want in (([3, 4], [6, 0, 2], [5]), ([4], [6, 0, 2], [5])):
         target, draft = CountingModel("target", 1, text[:-1]), CountingModel("draft", 2, text[:-1])
         tokens, kept, drafted = run_round(call, target, draft, text, 3)
-        hint = "all that were drafted, kept or not; each goes on from the one before"
-        expect_equal(drafted, want_drafted, "the drafted tokens", hint=hint)
+        expect_equal(drafted, want_drafted, "the drafted tokens", hint="each goes on from the one before")
         expect_equal(kept, 0, "number of kept tokens")
         expect_equal(tokens, want, "the new tokens")
 
@@ -210,22 +269,33 @@ def a_draft_that_disagrees_gives_the_targets_token(call, rng):
 def a_draft_length_of_zero_is_a_plain_step(call, rng):
     """Nothing is drafted and nothing judged: one token comes, from the target."""
     target, draft = CountingModel("target", 1, [3]), CountingModel("draft", 1, [3])
-    meaning = "nothing was drafted, so there is nothing to stack, to judge or to subtract"
-    with explained(RuntimeError=meaning, IndexError=meaning, ValueError=meaning):
-        tokens, kept, drafted = run_round(call, target, draft, [3, 4], 0)
+    tokens, kept, drafted = run_round(call, target, draft, [3, 4], 0)
     expect_equal((tokens, kept, drafted), ([5], 0, []), "new tokens, number kept, drafted tokens")
+
+
+def expect_a_greedy_round(call):
+    """What is wrong with any round is said in the words of a greedy one, before rounds are drawn."""
+    run_round(call, CountingModel("target", 1, [1]), CountingModel("draft", 1, [1]), [1, 0], 2)
+
+
+def sampled_rounds(call, count, *request):
+    """The fields of many rounds that drafted two tokens each, one below the other."""
+    with explained(ValueError=NOT_A_LAW):
+        got = _round(call.many("speculative_round", count, *request))
+    if got["draft_tokens"].shape != (count, 2) or (got["draft_tokens"] < 0).any():
+        fail(ALL_DRAFTED)
+    if got["tokens"].shape[1] <= got["num_accepted"].max():
+        fail(ONE_MORE)
+    return got
 
 
 @check("round")
 def a_sampled_round_draws_from_both_laws(call, rng):
     """At temperature 1 the target says 0 and 1 alike, the draft says 0 three times in four: a rejected 0 gives 1."""
+    expect_a_greedy_round(call)
     request = markov(0.5, 0.5), markov(0.75, 0.25), torch.tensor([1, 0]), 2, AT_ONE, seed(rng)
-    got, again = (_round(call.many("speculative_round", 200, *request)) for _ in range(2))
+    got, again = (sampled_rounds(call, 200, *request) for _ in range(2))
     drafted, kept = got["draft_tokens"], got["num_accepted"]
-    if drafted.shape != (200, 2) or (drafted < 0).any():
-        fail("draft_tokens are all that were drafted, kept or not, and nothing else: two in each of these rounds")
-    if got["tokens"].shape[1] <= kept.max():
-        fail("return one new token more than were kept")
     following = got["tokens"].gather(1, kept[:, None])[:, 0]
     if (drafted == drafted[0]).all():
         fail("200 rounds drafted the same tokens: sample them from the draft's law, and never seed the generator")
@@ -239,10 +309,23 @@ def a_sampled_round_draws_from_both_laws(call, rng):
         fail("of two drafted zeros either both were kept or none: each needs a uniform number of its own")
 
 
+@check("round")
+def a_draft_equal_to_the_target_is_always_kept(call, rng):
+    """At temperature 1/2 target and draft have one law, so p/q = 1 and every drafted token is kept."""
+    expect_a_greedy_round(call)
+    half = Remote("nimblelm.inference.sampling:Sampling", 0.5)
+    request = markov(0.75, 0.25), markov(0.75, 0.25), torch.tensor([1, 0]), 2, half, seed(rng)
+    kept = sampled_rounds(call, 100, *request)["num_accepted"]
+    hint = "judge a token by the law that it was drawn from: both models' logits go through `probabilities`, once"
+    expect_equal(int((kept < 2).sum()), 0, "rounds of 100 in which a token was rejected", hint=hint)
+
+
 def decode(call, target, draft, prompt, max_new_tokens, length, eos_token=None):
     models = Callback(target), Callback(draft)
     got = call("speculative_generate", *models, torch.tensor(prompt), max_new_tokens, length, GREEDY, None, eos_token)
     tokens = _tokens(got, "the result")
+    if not target.calls:
+        fail("the target was never called: a text comes by rounds, and each asks it once")
     if tokens[: len(prompt)] == prompt and len(tokens) > max_new_tokens:
         fail("return the new tokens only, without the prompt", got=tokens)
     if len(tokens) > max_new_tokens:
@@ -267,6 +350,17 @@ def a_good_draft_saves_passes_of_the_target(call, rng):
     target = CountingModel("target", 1)
     decode(call, target, CountingModel("draft", 1), [5, 6, 7], 8, 3)
     expect_equal(len(target.calls), 3, "calls of the target", hint="read the prompt once, then draft in every round")
+
+
+@check("decoder")
+def the_prompt_is_prefilled_but_for_its_last_token(call, rng):
+    """The first call of either model reads the prompt at position 0, all but its last token."""
+    target, draft = CountingModel("target", 1), CountingModel("draft", 1)
+    decode(call, target, draft, [5, 6, 7], 8, 3)
+    for model in (target, draft):
+        hint = "a round begins with the last token of the text: leave it to the first round"
+        what = f"the first call of the {model.name} (tokens, position)"
+        expect_equal(model.calls[0] if model.calls else None, ([5, 6], 0), what, hint=hint)
 
 
 @check("decoder")
@@ -320,6 +414,4 @@ def the_best_draft_length_is_from_zero_to_the_maximum(call, rng):
 
 
 def _tokens(got, what) -> list:
-    if not isinstance(got, torch.Tensor):
-        fail(f"{what} should be the tokens as one tensor (N,)", got=type(got).__name__)
-    return got.tolist()
+    return expect_tensor(got, what, shape=(None,), dtype="int").tolist()

@@ -12,6 +12,7 @@ from autograder.engine import (
     check,
     expect_close,
     expect_equal,
+    expect_parts,
     expect_tensor,
     fail,
     speed_check,
@@ -20,11 +21,18 @@ from autograder.tasks.a04_flash_attention.visible import (
     NEVER,
     Memory,
     Parts,
+    absorbed,
     attend,
     attention,
     autograd,
     empty_state,
+    finished,
+    gradients,
+    launch,
+    merged,
     random,
+    sloped_attention,
+    tensors,
 )
 
 
@@ -33,16 +41,9 @@ def integer(rng, low, high):
     return int(torch.randint(low, high + 1, (), generator=rng))
 
 
-def tensors(got, count, what):
-    """The parts of a tuple, with its length and the kinds checked."""
-    if not isinstance(got, list | tuple) or len(got) != count:
-        fail(f"{what} should come as {count} tensors", got=type(got).__name__)
-    return [expect_tensor(x, f"{what}, number {i + 1}", dtype="float") for i, x in enumerate(got)]
-
-
 def expect_pair(got, want, what, atol=2e-5):
     """Output and log-sum-exp against float64, nan and infinities included."""
-    out, lse = tensors(got, 2, "output and log-sum-exp")
+    out, lse = got
     for ours, right, name in ((out, want[0], "output"), (lse, want[1], "log-sum-exp")):
         expect_tensor(ours, f"the {name} of {what}", shape=tuple(right.shape))
         if bool(ours.isnan().any()):
@@ -56,12 +57,11 @@ def expect_pair(got, want, what, atol=2e-5):
 # ---------------------------------------------------------------- online softmax
 
 
-def absorbed(call, scores, values, bounds):
+def absorb_tiles(call, scores, values, bounds):
     """The state after the tiles between the bounds, one call each."""
     state = empty_state(len(scores), values.shape[1])
     for start, stop in itertools.pairwise(bounds):
-        got = call("absorb", state, scores[:, start:stop], values[start:stop])
-        state = tuple(tensors(got, 3, "the state"))
+        state = tuple(absorbed(call, state, scores[:, start:stop], values[start:stop]))
         for x, shape, name in zip(
             state, ((len(scores),), (len(scores),), (len(scores), values.shape[1])), "mla", strict=True
         ):
@@ -78,7 +78,7 @@ def cuts(rng, length, tiles):
 def one_tile_is_plain_softmax(call, rng):
     """A single tile after the empty state, then finish."""
     scores, values = 3 * random(rng, 6, 9), random(rng, 9, 4)
-    expect_pair(call("finish", absorbed(call, scores, values, [0, 9])), attend(scores.double(), values), "one tile")
+    expect_pair(finished(call, absorb_tiles(call, scores, values, [0, 9])), attend(scores.double(), values), "one tile")
 
 
 @check("online", points=1)
@@ -87,12 +87,12 @@ def every_cut_gives_the_same(call, rng):
     for _ in range(5):
         length = integer(rng, 6, 40)
         scores, values = 3 * random(rng, 5, length), random(rng, length, 3)
-        state = absorbed(call, scores, values, cuts(rng, length, integer(rng, 2, 5)))
+        state = absorb_tiles(call, scores, values, cuts(rng, length, integer(rng, 2, 5)))
         right = (scores - scores.amax(1, keepdim=True)).exp().sum(1)
         unshrunk = abs(float((state[1] - right).abs().max()))
         if unshrunk > 1e-3 and torch.allclose(state[0], scores.amax(1)):
             fail("l is not relative to the running maximum: multiply what was there by exp(old m - new m)")
-        expect_pair(call("finish", state), attend(scores.double(), values), f"{length} keys in tiles")
+        expect_pair(finished(call, state), attend(scores.double(), values), f"{length} keys in tiles")
 
 
 @check("online", points=1)
@@ -100,10 +100,10 @@ def the_maximum_never_falls(call, rng):
     """A tile of low scores after one of high ones leaves m where it was, and changes little."""
     high, low = 50 + random(rng, 4, 3), -150 + random(rng, 4, 3)
     scores, values = torch.cat([high, low, high + 1], 1), random(rng, 9, 2)
-    state = absorbed(call, scores[:, :6], values[:6], [0, 3, 6])
+    state = absorb_tiles(call, scores[:, :6], values[:6], [0, 3, 6])
     expect_close(state[0], high.amax(1), "m after a tile of lower scores", hint="the maximum over all tiles so far")
-    state = absorbed(call, scores, values, [0, 3, 6, 9])
-    expect_pair(call("finish", state), attend(scores.double(), values), "high, low and high tiles")
+    state = absorb_tiles(call, scores, values, [0, 3, 6, 9])
+    expect_pair(finished(call, state), attend(scores.double(), values), "high, low and high tiles")
 
 
 @check("online", points=1)
@@ -111,8 +111,8 @@ def large_scores_do_not_overflow(call, rng):
     """Scores around 2000 and -2000: exp of either alone is infinite or zero."""
     for offset in (2000.0, -2000.0):
         scores, values = offset + 5 * random(rng, 4, 8), random(rng, 8, 3)
-        state = absorbed(call, scores, values, [0, 3, 8])
-        expect_pair(call("finish", state), attend(scores.double(), values), f"scores near {offset:g}", atol=2e-3)
+        state = absorb_tiles(call, scores, values, [0, 3, 8])
+        expect_pair(finished(call, state), attend(scores.double(), values), f"scores near {offset:g}", atol=2e-3)
 
 
 @check("online", points=1)
@@ -122,8 +122,8 @@ def rows_may_see_nothing_at_first_or_at_all(call, rng):
     scores[0] = NEVER
     scores[1, :4] = NEVER
     scores[2, 4:] = NEVER
-    state = absorbed(call, scores, values, [0, 4, 8, 12])
-    expect_pair(call("finish", state), attend(scores.double(), values), "rows with hidden tiles")
+    state = absorb_tiles(call, scores, values, [0, 4, 8, 12])
+    expect_pair(finished(call, state), attend(scores.double(), values), "rows with hidden tiles")
 
 
 # ---------------------------------------------------------------- the tiled forward pass
@@ -134,7 +134,7 @@ def run_tiled(call, rng, num_queries, num_keys, causal, block_m, block_n, dim=8)
     memory = Memory(q, k, v, block_m, block_n)
     got = call("tiled_attention", Callback(memory.fetch), num_queries, num_keys, causal, block_m, block_n)
     what = f"{num_queries} queries, {num_keys} keys, tiles {block_m} x {block_n}{', causal' if causal else ''}"
-    return got, attention(q, k, v, causal), memory, what
+    return tensors(got, "tiled_attention", "out", "lse"), attention(q, k, v, causal), memory, what
 
 
 @check("tiled", points=1)
@@ -204,22 +204,24 @@ def hidden_tiles_are_never_fetched(call, rng):
 
 def run_kernel(call, rng, heads, num_queries, num_keys, dim, causal, block_m=16, block_n=16, factor=1.0):
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
-    q = q * factor
-    want = attention(q, k, v, causal)
-    refuse_what_no_kernel_computes(call, (q, k, v, causal, block_m, block_n), want[0])
-    got = call("kernel_attention", q, k, v, causal, block_m, block_n)
+    q, slopes = q * factor, 0.1 + torch.rand(heads, generator=rng)
+    want = sloped_attention(q, k, v, slopes, causal)
+    refuse_what_no_kernel_computes(call, (q, k, v, slopes, causal, block_m, block_n), want[0])
+    got = launch(call, q, k, v, slopes, causal, block_m, block_n)
     what = f"{heads} heads, {num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
+    flat = attention(q, k, v, causal)[0]
+    if torch.allclose(got[0].double(), flat, atol=1e-4) and not torch.allclose(want[0], flat, atol=1e-3):
+        fail("this is attention without slopes: take slope times distance off the scores", of=what)
     expect_pair(got, want, what, atol=1e-4)
 
 
 def refuse_what_no_kernel_computes(call, arguments, want):
     """The right numbers from a kernel that does nothing were computed elsewhere: no check of the kernel takes them."""
     try:
-        got = call("kernel_attention", *arguments, Remote(":NoKernel"))
+        out, _ = launch(call, *arguments, Remote(":NoKernel"))
     except CheckFailed:
         return
-    out = got[0] if isinstance(got, list | tuple) and got else got
-    if isinstance(out, torch.Tensor) and out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-3):
+    if out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-3):
         fail("the right numbers came out although the kernel did nothing: the output was computed elsewhere")
 
 
@@ -260,11 +262,12 @@ def rows_without_keys_give_zero(call, rng):
 def the_kernel_does_the_work(call, rng):
     """With a kernel that does nothing in its place, nothing comes out; with the own one, attention."""
     q, k, v = (random(rng, 1, 16, 16) for _ in range(3))
-    got = call("kernel_attention", q, k, v, False, 16, 16, Remote(":NoKernel"))
-    out, _ = tensors(got, 2, "output and log-sum-exp")
+    slopes = torch.rand(1, generator=rng)
+    out, _ = launch(call, q, k, v, slopes, False, 16, 16, Remote(":NoKernel"))
     if bool(out.isfinite().any()):
         fail("numbers came out although the kernel did nothing: the output was computed elsewhere")
-    expect_pair(call("kernel_attention", q, k, v, False, 16, 16), attention(q, k, v), "16 queries and keys", atol=1e-4)
+    want = sloped_attention(q, k, v, slopes)
+    expect_pair(launch(call, q, k, v, slopes, False), want, "16 queries and keys", atol=1e-4)
 
 
 # ---------------------------------------------------------------- the backward pass
@@ -279,10 +282,6 @@ def problem(rng, num_queries, num_keys, dim, causal):
     return (q, k, v, out.float(), lse.float(), dout), [x.nan_to_num() for x in right]
 
 
-def run_backward(call, arguments, causal):
-    return tensors(call("attention_backward", *arguments, causal), 3, "dq, dk and dv")
-
-
 SHAPES = ((6, 6, 4), (9, 14, 8), (13, 5, 16))
 
 
@@ -291,7 +290,7 @@ def the_gradient_of_the_values(call, rng):
     """dV = P^T dO, with P computed again."""
     for shape in SHAPES:
         arguments, right = problem(rng, *shape, False)
-        got = run_backward(call, arguments, False)[2]
+        got = gradients(call, *arguments, False)[2]
         expect_close(got, right[2].float(), "dv", atol=2e-5, rtol=1e-4, hint="P = exp(scores - lse), dv = P.T @ dout")
 
 
@@ -300,7 +299,7 @@ def the_gradient_of_the_queries(call, rng):
     """dQ = scale dS K."""
     for shape in SHAPES:
         arguments, right = problem(rng, *shape, False)
-        got = run_backward(call, arguments, False)[0]
+        got = gradients(call, *arguments, False)[0]
         hint = "ds = p * (dp - delta), and the scale once more"
         expect_close(got, right[0].float(), "dq", atol=2e-5, rtol=1e-4, hint=hint)
 
@@ -310,7 +309,7 @@ def the_gradient_of_the_keys(call, rng):
     """dK = scale dS^T Q."""
     for shape in SHAPES:
         arguments, right = problem(rng, *shape, False)
-        got = run_backward(call, arguments, False)[1]
+        got = gradients(call, *arguments, False)[1]
         expect_close(got, right[1].float(), "dk", atol=2e-5, rtol=1e-4, hint="transpose ds, and the scale once more")
 
 
@@ -319,7 +318,7 @@ def hidden_keys_get_no_gradient(call, rng):
     """Causal masks, with fewer queries than keys and with rows that see nothing."""
     for shape in ((7, 7, 4), (4, 9, 8), (9, 4, 8)):
         arguments, right = problem(rng, *shape, True)
-        for got, want, name in zip(run_backward(call, arguments, True), right, ("dq", "dk", "dv"), strict=True):
+        for got, want, name in zip(gradients(call, *arguments, True), right, ("dq", "dk", "dv"), strict=True):
             if bool(got.isnan().any()):
                 fail(f"nan in {name}: a row that sees no key has lse = -inf, and -inf minus -inf is nan")
             expect_close(got, want.float(), f"causal {name}", atol=2e-5, rtol=1e-4, hint="the mask of the forward pass")
@@ -330,7 +329,7 @@ def gradients_over_parts_of_the_keys_add_up(call, rng):
     """With lse and out of all keys, passes over parts give dk and dv of the part, and their dq sum to the whole."""
     arguments, right = problem(rng, 8, 15, 8, False)
     q, k, v, out, lse, dout = arguments
-    parts = [run_backward(call, (q, k[i : i + 5], v[i : i + 5], out, lse, dout), False) for i in (0, 5, 10)]
+    parts = [gradients(call, q, k[i : i + 5], v[i : i + 5], out, lse, dout, False) for i in (0, 5, 10)]
     hint = "use the lse and the out that are given: what the part's own softmax says is about the part alone"
     for at, name in ((1, "dk"), (2, "dv")):
         whole = torch.cat([part[at] for part in parts])
@@ -354,7 +353,7 @@ def parts_merge_into_the_whole(call, rng):
     """Any number of parts of any sizes."""
     for num_parts in (1, 2, 3, 6):
         (outs, lses), want = random_parts(rng, num_parts)
-        got = tensors(call("merge_parts", outs, lses), 2, "output and log-sum-exp")
+        got = merged(call, outs, lses)
         if num_parts > 1 and torch.allclose(got[0], outs.mean(0), atol=1e-4):
             fail("this is the plain average of the parts: their denominators differ")
         expect_pair(got, want, f"{num_parts} parts")
@@ -364,8 +363,8 @@ def parts_merge_into_the_whole(call, rng):
 def merging_is_associative(call, rng):
     """Merging two parts and then a third is merging all three: the merged log-sum-exp is right too."""
     (outs, lses), want = random_parts(rng, 3)
-    out, lse = tensors(call("merge_parts", outs[:2], lses[:2]), 2, "output and log-sum-exp")
-    got = call("merge_parts", torch.stack([out, outs[2]]), torch.stack([lse, lses[2]]))
+    out, lse = merged(call, outs[:2], lses[:2])
+    got = merged(call, torch.stack([out, outs[2]]), torch.stack([lse, lses[2]]))
     expect_pair(got, want, "two parts and then a third")
 
 
@@ -374,7 +373,7 @@ def far_apart_sums_do_not_overflow(call, rng):
     """Log-sum-exps near 1000 and near -1000."""
     for offset in (1000.0, -1000.0):
         (outs, lses), (want, lse) = random_parts(rng, 3)
-        expect_pair(call("merge_parts", outs, lses + offset), (want, lse + offset), f"sums near {offset:g}", atol=2e-3)
+        expect_pair(merged(call, outs, lses + offset), (want, lse + offset), f"sums near {offset:g}", atol=2e-3)
 
 
 @check("split", points=1)
@@ -385,7 +384,7 @@ def empty_parts_are_harmless(call, rng):
     lses[2] = NEVER
     outs[:, 0], lses[:, 0] = 0, NEVER
     want[0], lse[0] = 0, NEVER
-    expect_pair(call("merge_parts", outs, lses), (want, lse), "parts of which one is empty")
+    expect_pair(merged(call, outs, lses), (want, lse), "parts of which one is empty")
 
 
 @check("split", points=1)
@@ -394,6 +393,7 @@ def every_key_is_in_exactly_one_split(call, rng):
     for num_keys, num_splits in ((12, 4), (10, 3), (17, 4), (5, 1), (3, 7)):
         parts = Parts(random(rng, 2, 4), random(rng, num_keys, 4), random(rng, num_keys, 4))
         got = call("split_attention", Callback(parts.attend), num_keys, num_splits)
+        got = tensors(got, "split_attention", "out", "lse")
         covered = sorted(i for start, stop in parts.parts for i in range(start, stop))
         what = f"{num_keys} keys in {num_splits} splits"
         expect_equal(covered, list(range(num_keys)), f"keys covered by {what}")
@@ -454,10 +454,7 @@ def steps_equal_the_causal_parallel_form(call, rng):
     q, k, v = random(rng, 12, 6), random(rng, 12, 6), random(rng, 12, 4)
     want, state = weighted_mean(kernel_weights(q, k, True), v), None
     for i in range(12):
-        got = call("linear_step", state, q[i], k[i], v[i])
-        if not isinstance(got, list | tuple) or len(got) != 2:
-            fail("linear_step returns (output, state)", got=type(got).__name__)
-        out, state = got
+        out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
         out = expect_tensor(out, "the output of a step", shape=(4,), dtype="float")
         expect_close(out, want[i], f"the output at position {i}", atol=2e-5, rtol=1e-4, hint="keys j <= i, i included")
 
@@ -468,7 +465,7 @@ def the_state_has_one_size(call, rng):
     q, k, v = random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)
     want, state = weighted_mean(kernel_weights(q, k, True), v), None
     for i in range(9):
-        out, state = call("linear_step", state, q[i], k[i], v[i])
+        out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
         expect_close(out, want[i], f"the output at position {i}", atol=2e-5, rtol=1e-4)
         held = sum(x.numel() for x in state) if isinstance(state, list | tuple) else state.numel()
         if held > 6 * 5:

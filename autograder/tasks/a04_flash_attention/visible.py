@@ -4,7 +4,17 @@ import math
 
 import torch
 
-from autograder.engine import Callback, Remote, check, expect_close, expect_equal, expect_tensor, fail
+from autograder.engine import (
+    Callback,
+    CheckFailed,
+    Remote,
+    check,
+    expect_close,
+    expect_equal,
+    expect_parts,
+    expect_tensor,
+    fail,
+)
 
 LN2 = math.log(2)
 NEVER = float("-inf")
@@ -28,6 +38,13 @@ def attend(scores, v):
 
 def attention(q, k, v, causal=False):
     return attend(scores_of(q, k, causal), v)
+
+
+def sloped_attention(q, k, v, slopes, causal=False):
+    """The same for heads (H, S, D), each with its slope times the distance taken off its scores."""
+    rows, columns = q.shape[-2], k.shape[-2]
+    distance = (torch.arange(rows)[:, None] + columns - rows - torch.arange(columns)).abs()
+    return attend(scores_of(q, k, causal) - slopes.double()[:, None, None] * distance, v)
 
 
 def random(rng, *shape):
@@ -78,24 +95,30 @@ class Parts:
         return out.float(), lse.float()
 
 
-def three(got, what):
-    if not (isinstance(got, list | tuple) and len(got) == 3):
-        fail(f"{what} are three tensors", got=type(got).__name__)
-    return got
+def tensors(got, function, *parts):
+    """The tensors that a function returns together, with their kinds checked."""
+    got = expect_parts(got, function, *parts)
+    return [expect_tensor(x, f"{part} of `{function}`", dtype="float") for x, part in zip(got, parts, strict=True)]
 
 
-def pair(got, what):
-    if not (isinstance(got, list | tuple) and len(got) == 2):
-        fail(f"{what} are two tensors", got=type(got).__name__)
-    return got
+def absorbed(call, *args):
+    return tensors(call("absorb", *args), "absorb", "highest", "total", "weighted")
+
+
+def finished(call, state):
+    return tensors(call("finish", state), "finish", "out", "lse")
+
+
+def merged(call, outs, lses):
+    return tensors(call("merge_parts", outs, lses), "merge_parts", "out", "lse")
 
 
 @check("online")
 def two_tiles_worked_by_hand(call, rng):
     """Scores ln 2 and then ln 6: the second tile has the larger maximum, so what was summed before must shrink."""
-    state = three(call("absorb", empty_state(1, 1), torch.tensor([[LN2]]), torch.tensor([[10.0]])), "the state")
+    state = absorbed(call, empty_state(1, 1), torch.tensor([[LN2]]), torch.tensor([[10.0]]))
     expect_close(torch.cat([x.flatten() for x in state]), torch.tensor([LN2, 1.0, 10.0]), "m, l, a after one key")
-    got = three(call("absorb", state, torch.tensor([[math.log(6)]]), torch.tensor([[30.0]])), "the state")
+    got = absorbed(call, state, torch.tensor([[math.log(6)]]), torch.tensor([[30.0]]))
     expect_close(got[0].flatten(), torch.tensor([math.log(6)]), "m after two keys", hint="the larger of both")
     total, weighted = float(got[1]), float(got[2])
     if abs(total - 2) < 1e-4:
@@ -110,7 +133,7 @@ def two_tiles_worked_by_hand(call, rng):
 def a_tile_of_lower_scores_leaves_the_maximum(call, rng):
     """Scores ln 6 and then ln 2: the maximum stays, and the second key counts a third of the first."""
     state = torch.tensor([math.log(6)]), torch.tensor([1.0]), torch.tensor([[30.0]])
-    got = three(call("absorb", state, torch.tensor([[LN2]]), torch.tensor([[10.0]])), "the state")
+    got = absorbed(call, state, torch.tensor([[LN2]]), torch.tensor([[10.0]]))
     hint = "the maximum over all tiles so far, not that of the last one"
     expect_close(got[0].flatten(), torch.tensor([math.log(6)]), "m after a tile of lower scores", hint=hint)
     expect_close(torch.cat([got[1].flatten(), got[2].flatten()]), torch.tensor([4 / 3, 100 / 3]), "l and a after it")
@@ -120,7 +143,7 @@ def a_tile_of_lower_scores_leaves_the_maximum(call, rng):
 def finishing_gives_output_and_log_sum_exp(call, rng):
     """With m = ln 6, l = 4/3 and a = 100/3: the output is 25, the log-sum-exp ln 8."""
     state = torch.tensor([math.log(6)]), torch.tensor([4 / 3]), torch.tensor([[100 / 3]])
-    out, lse = pair(call("finish", state), "output and log-sum-exp")
+    out, lse = finished(call, state)
     expect_close(out, torch.tensor([[25.0]]), "the output", hint="a divided by l")
     expect_close(lse, torch.tensor([math.log(8)]), "the log-sum-exp", hint="l is relative to m: add m to its logarithm")
 
@@ -128,10 +151,10 @@ def finishing_gives_output_and_log_sum_exp(call, rng):
 @check("online")
 def a_row_without_a_key_stays_empty(call, rng):
     """Scores of -inf alone: nothing is added, and nothing becomes nan."""
-    state = three(call("absorb", empty_state(1, 2), torch.full((1, 3), NEVER), torch.ones(3, 2)), "the state")
+    state = absorbed(call, empty_state(1, 2), torch.full((1, 3), NEVER), torch.ones(3, 2))
     if any(bool(x.isnan().any()) for x in state):
         fail("nan in the state: m is still -inf, and -inf minus -inf is nan; take off 0 instead in such rows")
-    out, lse = pair(call("finish", empty_state(1, 2)), "output and log-sum-exp")
+    out, lse = finished(call, empty_state(1, 2))
     expect_close(out, torch.zeros(1, 2), "the output of a row that saw no key", hint="0 / 0 is nan")
     expect_equal(float(lse[0]), NEVER, "its log-sum-exp")
 
@@ -139,7 +162,7 @@ def a_row_without_a_key_stays_empty(call, rng):
 def run_tiled(call, q, k, v, causal, block_m, block_n):
     memory = Memory(q, k, v, block_m, block_n)
     got = call("tiled_attention", Callback(memory.fetch), len(q), len(k), causal, block_m, block_n)
-    return *pair(got, "output and log-sum-exp"), memory
+    return *tensors(got, "tiled_attention", "out", "lse"), memory
 
 
 @check("tiled")
@@ -175,40 +198,74 @@ def queries_are_fetched_once(call, rng):
     expect_equal(memory.rows["k"], 20, "rows of k fetched", hint="block b needs keys up to its last row: 2+4+6+8")
 
 
-def run_kernel(call, q, k, v, causal, block_m=16, block_n=16):
-    return pair(call("kernel_attention", q, k, v, causal, block_m, block_n), "output and log-sum-exp")
+def launch(call, q, k, v, slopes, causal, block_m=16, block_n=16, *kernel):
+    """Output and log-sum-exp of `kernel_attention`."""
+    try:
+        got = call("kernel_attention", q, k, v, slopes, causal, block_m, block_n, *kernel)
+    except CheckFailed as failure:
+        if "positional argument" in str(failure):
+            fail("`kernel_attention` was changed: leave it as it is given, with `slopes` after v, and write the loop")
+        raise
+    return tensors(got, "kernel_attention", "out", "lse")
+
+
+def run_kernel(call, rng, heads, num_queries, num_keys, causal=False, factor=1.0, hint=""):
+    """A small launch with random slopes against attention with every score in memory."""
+    q, k, v = (random(rng, heads, n, 16) for n in (num_queries, num_keys, num_keys))
+    q, slopes = q * factor, 0.2 + torch.rand(heads, generator=rng)
+    out, lse = launch(call, q, k, v, slopes, causal)
+    want, want_lse = sloped_attention(q, k, v, slopes, causal)
+    if bool(out.isnan().any()):
+        fail(f"nan in the output: was every element of it stored, and is no -inf taken from -inf? {hint}".rstrip())
+    root = 4  # of the width of a head
+    guesses = {
+        "this is the chapter's attention: take slope times distance off the scores, a slope for each head": (1, 0),
+        "the products of queries and keys are to be multiplied by `scale`": (root, 1),
+        "`scale` belongs to the products of queries and keys alone, not to slope times distance": (1, 1 / root),
+    }
+    for guess, (of_products, of_slopes) in guesses.items():
+        wrong, _ = sloped_attention(of_products * q, k, v, of_slopes * slopes, causal)
+        if torch.allclose(out.double(), wrong, atol=1e-4) and not torch.allclose(want, wrong, atol=1e-3):
+            fail(guess)
+    expect_close(out, want.float(), "the output", atol=1e-4, rtol=1e-4, hint=hint)
+    expect_close(lse, want_lse.float(), "the log-sum-exp", atol=1e-4, rtol=1e-4)
 
 
 @check("kernel")
 def the_kernel_gives_what_attention_gives(call, rng):
-    """One head, 16 queries, 32 keys: two tiles that fit exactly."""
-    q, k, v = random(rng, 1, 16, 16), random(rng, 1, 32, 16), random(rng, 1, 32, 16)
-    out, lse = run_kernel(call, q, k, v, False)
-    want, want_lse = attention(q, k, v)
-    if bool(out.isnan().any()):
-        fail("nan in the output: was every element of it stored, and is no -inf taken from -inf?")
-    expect_close(
-        out, want.float(), "the output", atol=1e-4, hint="the same five lines as in absorb, with tl. for torch."
+    """Two heads, 16 queries, 32 keys: two tiles that fit exactly."""
+    hint = (
+        "the same five lines as in absorb, with tl. for torch.; the slope lies at slopes + head, and row i stands at "
+        "i + num_keys - num_queries"
     )
-    expect_close(lse, want_lse.float(), "the log-sum-exp", atol=1e-4)
+    run_kernel(call, rng, 2, 16, 32, hint=hint)
 
 
 @check("kernel")
 def keys_beyond_the_end_do_not_count(call, rng):
     """20 keys in tiles of 16: the last twelve places of the second tile hold no key."""
-    q, k, v = random(rng, 1, 5, 16), random(rng, 1, 20, 16), random(rng, 1, 20, 16)
-    out, _ = run_kernel(call, q, k, v, False)
     hint = "a masked load gives score 0, and exp(0) counts: set such scores to -inf"
-    expect_close(out, attention(q, k, v)[0].float(), "the output", atol=1e-4, hint=hint)
+    run_kernel(call, rng, 1, 5, 20, hint=hint)
 
 
 @check("kernel")
 def a_causal_kernel_sees_no_future(call, rng):
     """Queries at the end of the keys, causal."""
-    q, k, v = random(rng, 1, 20, 16), random(rng, 1, 24, 16), random(rng, 1, 24, 16)
-    out, _ = run_kernel(call, q, k, v, True)
-    hint = "row i sees the columns j <= i + num_keys - num_queries"
-    expect_close(out, attention(q, k, v, True)[0].float(), "the output", atol=1e-4, hint=hint)
+    run_kernel(call, rng, 1, 20, 24, causal=True, hint="row i sees the columns j <= i + num_keys - num_queries")
+
+
+@check("kernel")
+def large_scores_do_not_overflow_the_kernel(call, rng):
+    """Scores of some hundreds: exp of one alone is infinite."""
+    hint = "take the running maximum off before every exponential"
+    run_kernel(call, rng, 1, 16, 32, factor=150.0, hint=hint)
+
+
+@check("kernel")
+def a_row_without_a_key_gives_zero(call, rng):
+    """More queries than keys, causal: the first eight rows see no key, output 0 and log-sum-exp -inf."""
+    hint = "where the new maximum is still -inf take off 0, in both exponentials"
+    run_kernel(call, rng, 1, 20, 12, causal=True, hint=hint)
 
 
 def small_problem(rng, num_queries=5, num_keys=7, dim=4, causal=False):
@@ -225,12 +282,16 @@ def autograd(q, k, v, dout, causal):
         return torch.autograd.grad(out, (q, k, v), dout.double())
 
 
+def gradients(call, *args):
+    return tensors(call("attention_backward", *args), "attention_backward", "dq", "dk", "dv")
+
+
 @check("backward")
 def gradients_agree_with_autograd(call, rng):
     """Five queries, seven keys, with and without a causal mask: dq, dk and dv against torch's own."""
     for causal in (False, True):
         q, k, v, out, lse, dout = small_problem(rng, causal=causal)
-        got = three(call("attention_backward", q, k, v, out, lse, dout, causal), "dq, dk and dv")
+        got = gradients(call, q, k, v, out, lse, dout, causal)
         for name, ours, want in zip(("dq", "dk", "dv"), got, autograd(q, k, v, dout, causal), strict=True):
             ours = expect_tensor(ours, name, shape=tuple(want.shape), dtype="float")
             if name != "dv" and torch.allclose(ours, (want * q.shape[1] ** 0.5).float(), atol=1e-5):
@@ -251,7 +312,7 @@ def gradients_agree_with_autograd(call, rng):
 def the_saved_sum_is_used(call, rng):
     """A backward pass over half of the keys, with the log-sum-exp of all of them, gives half of the sum."""
     q, k, v, out, lse, dout = small_problem(rng, num_keys=6)
-    got = three(call("attention_backward", q, k[:3], v[:3], out, lse, dout, False), "dq, dk and dv")
+    got = gradients(call, q, k[:3], v[:3], out, lse, dout, False)
     _, dk, dv = autograd(q, k, v, dout, False)
     hint = "p = exp(scores - lse) with the lse that is given: a softmax over the keys at hand knows nothing of the rest"
     expect_close(got[2], dv[:3].float(), "dv of the first keys", atol=1e-5, hint=hint)
@@ -259,11 +320,22 @@ def the_saved_sum_is_used(call, rng):
     expect_close(got[1], dk[:3].float(), "dk of the first keys", atol=1e-5, hint=hint)
 
 
+@check("backward")
+def a_row_without_a_key_gives_no_gradient(call, rng):
+    """Five queries, three keys, causal: the first two rows see no key, and their log-sum-exp is -inf."""
+    q, k, v, out, lse, dout = small_problem(rng, num_keys=3, causal=True)
+    got = gradients(call, q, k, v, out, lse, dout, True)
+    for name, ours, want in zip(("dq", "dk", "dv"), got, autograd(q, k, v, dout, True), strict=True):
+        if bool(ours.isnan().any()):
+            fail(f"nan in {name}: a row that sees no key has lse = -inf, and -inf minus -inf is nan; take off 0 there")
+        expect_close(ours, want.nan_to_num().float(), name, atol=1e-5, hint="a row that sees no key gives 0")
+
+
 @check("split")
 def parts_count_by_their_denominators(call, rng):
     """Parts with denominators 1 and 3: the second counts three times."""
     outs, lses = torch.tensor([[[8.0]], [[4.0]]]), torch.tensor([[0.0], [math.log(3)]])
-    out, lse = pair(call("merge_parts", outs, lses), "output and log-sum-exp")
+    out, lse = merged(call, outs, lses)
     if abs(float(out) - 6) < 1e-4:
         fail("this is the plain average: a part with a larger denominator counts for more", got=6.0, want=5.0)
     expect_close(out, torch.tensor([[5.0]]), "the merged output", hint="weights exp(lse_p - lse): 1/4 and 3/4")
@@ -274,20 +346,36 @@ def parts_count_by_their_denominators(call, rng):
 def an_empty_part_changes_nothing(call, rng):
     """A part that saw no key: output 0, log-sum-exp -inf."""
     outs, lses = torch.tensor([[[8.0]], [[0.0]]]), torch.tensor([[2.0], [NEVER]])
-    out, lse = pair(call("merge_parts", outs, lses), "output and log-sum-exp")
+    out, lse = merged(call, outs, lses)
     expect_close(out, torch.tensor([[8.0]]), "the merged output")
     expect_close(lse, torch.tensor([2.0]), "the merged log-sum-exp")
+    out, lse = merged(call, torch.zeros(2, 1, 1), torch.full((2, 1), NEVER))
+    hint = "no part has a key: -inf minus -inf and 0 / 0 are nan; take off 0 there"
+    expect_close(out, torch.zeros(1, 1), "the merged output of two empty parts", hint=hint)
+    expect_equal(float(lse[0]), NEVER, "the merged log-sum-exp of two empty parts")
+
+
+@check("split")
+def far_sums_are_merged(call, rng):
+    """Log-sum-exps of 1000 and 1000 + ln 3: their exponentials are infinite, their shares are 1/4 and 3/4."""
+    out, lse = merged(call, torch.tensor([[[8.0]], [[4.0]]]), torch.tensor([[1000.0], [1000.0 + math.log(3)]]))
+    hint = "take the largest log-sum-exp, or the merged one, off before the exponential"
+    expect_close(out, torch.tensor([[5.0]]), "the merged output", atol=1e-3, hint=hint)
+    expect_close(lse, torch.tensor([1000 + math.log(4)]), "the merged log-sum-exp", atol=1e-3, hint=hint)
 
 
 @check("split")
 def splits_cover_the_keys(call, rng):
     """Ten keys in three splits: every key in exactly one part, and the result that of all at once."""
     parts = Parts(random(rng, 2, 4), random(rng, 10, 4), random(rng, 10, 4))
-    got = pair(call("split_attention", Callback(parts.attend), 10, 3), "output and log-sum-exp")
+    got = tensors(call("split_attention", Callback(parts.attend), 10, 3), "split_attention", "out", "lse")
     covered = sorted(i for start, stop in parts.parts for i in range(start, stop))
     expect_equal(
         covered, list(range(10)), "keys in the parts", hint="round the length of a part up, cut the last short"
     )
+    longest = max(stop - start for start, stop in parts.parts)
+    hint = "at most 10 / 3 keys, rounded up: a part for each processor, or all but one are idle"
+    expect_equal(longest, 4, "keys in the longest of three parts", hint=hint)
     want = attention(parts.q, parts.k, parts.v)[0]
     expect_close(got[0], want.float(), "the output of all parts together", atol=1e-5)
 
@@ -314,23 +402,25 @@ def weights_are_products_of_features(call, rng):
 
 @check("linear")
 def steps_remember_by_their_state(call, rng):
-    """Two steps: the second sees both keys through the state alone."""
-    q, k, v = random(rng, 2, 3), random(rng, 2, 3), random(rng, 2, 3)
-    first, state = pair(call("linear_step", None, q[0], k[0], v[0]), "output and state")
-    expect_close(
-        first, v[0], "the first output", atol=1e-5, hint="with one key its value comes out, whatever the query"
-    )
-    second, _ = pair(call("linear_step", state, q[1], k[1], v[1]), "output and state")
+    """Each step sees all keys so far through the state alone, which does not grow."""
+    q, k, v = random(rng, 6, 3), random(rng, 6, 3), random(rng, 6, 3)
     phi = [torch.where(x > 0, x + 1, x.exp()) for x in (q, k)]
-    weights = phi[0][1] @ phi[1].T
-    hint = "add the step's own key to the state before reading it"
-    expect_close(second, weights @ v / weights.sum(), "the second output", atol=1e-5, hint=hint)
+    state = None
+    for i in range(6):
+        out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
+        weights = phi[0][i] @ phi[1][: i + 1].T
+        hint = "add the step's own key to the state before reading it; of the first key its value comes out as it is"
+        expect_close(out, weights @ v[: i + 1] / weights.sum(), f"the output of step {i + 1}", atol=1e-5, hint=hint)
+    held = sum(x.numel() for x in expect_parts(state, "linear_step", "weighted", "total"))
+    if held > 12:
+        fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=12)
 
 
 @check("kernel")
 def the_kernel_is_what_computes(call, rng):
-    """With a kernel in its place that does nothing, nothing comes out."""
+    """The kernel runs; with one in its place that does nothing, nothing comes out."""
     q = random(rng, 1, 16, 16)
-    out, _ = pair(call("kernel_attention", q, q, q, False, 16, 16, Remote(":NoKernel")), "output and log-sum-exp")
+    launch(call, q, q, q, torch.ones(1), False)
+    out, _ = launch(call, q, q, q, torch.ones(1), False, 16, 16, Remote(":NoKernel"))
     if not bool(out.isnan().all()):
         fail("the output did not come from the kernel: launch the one that is given, and leave the rest as it was")

@@ -5,7 +5,7 @@ kills: only_the_blocks_rows_change_and_leftovers_play_no_part
 
 
 # %% attend
-def cached_attention(q, k, v, keys, values, position):
+def cached_attention(q, k, v, keys, values, position, window):
     end = position + len(q)
     keys[position + 1 : end + 1], values[position + 1 : end + 1] = (
         k[: len(keys) - position - 1],
@@ -15,6 +15,7 @@ def cached_attention(q, k, v, keys, values, position):
     seen_keys = keys[:end].repeat_interleave(group, dim=1)
     seen_values = values[:end].repeat_interleave(group, dim=1)
     scores = torch.einsum("thd,shd->hts", q, seen_keys) / q.shape[-1] ** 0.5
-    visible = torch.arange(end) <= position + torch.arange(len(q))[:, None]
+    row, own = torch.arange(end), position + torch.arange(len(q))[:, None]
+    visible = (row <= own) & (row > own - window)
     probs = scores.masked_fill(~visible, float("-inf")).softmax(-1)
     return torch.einsum("hts,shd->thd", probs, seen_values), keys, values

@@ -10,6 +10,7 @@ def attention_kernel(
     q,
     k,
     v,
+    slopes,
     out,
     lse,
     scale,
@@ -40,6 +41,7 @@ def attention_kernel(
         key = tl.load(k + columns[:, None] * D + depth, mask=real_columns, other=0.0)
         value = tl.load(v + columns[:, None] * D + depth, mask=real_columns, other=0.0)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
+        scores -= tl.load(slopes + head) * tl.abs(rows[:, None] + shift - columns[None, :])
         visible = (columns < num_keys)[None, :]
         if CAUSAL:
             visible &= columns[None, :] <= rows[:, None] + shift
@@ -57,13 +59,14 @@ def attention_kernel(
     tl.store(lse + head * num_queries + rows, highest + tl.log(divisor), mask=rows < num_queries)
 
 
-def kernel_attention(q, k, v, causal, block_m, block_n, kernel=attention_kernel):
-    """q (H, Sq, D), k and v (H, Sk, D), contiguous; D and the blocks are powers of two, 16 at least."""
+def kernel_attention(q, k, v, slopes, causal, block_m, block_n, kernel=attention_kernel):
+    """q (H, Sq, D), k and v (H, Sk, D), slopes (H,), contiguous; D and the blocks are powers of two, 16 at least."""
     num_heads, num_queries, head_dim = q.shape
     out = torch.full_like(q, float("nan"))
     lse = torch.full((num_heads, num_queries), float("nan"))
     grid = (triton.cdiv(num_queries, block_m), num_heads)
-    scores = q @ k.mT * head_dim**-0.5
+    positions = torch.arange(num_queries)[:, None] + k.shape[1] - num_queries
+    scores = q @ k.mT * head_dim**-0.5 - slopes[:, None, None] * (positions - torch.arange(k.shape[1])).abs()
     if causal:
         scores = scores.masked_fill(
             torch.ones_like(scores, dtype=torch.bool).triu(k.shape[1] - num_queries + 1), float("-inf")

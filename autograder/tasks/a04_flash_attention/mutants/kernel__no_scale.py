@@ -10,6 +10,7 @@ def attention_kernel(
     q,
     k,
     v,
+    slopes,
     out,
     lse,
     scale,
@@ -40,6 +41,7 @@ def attention_kernel(
         key = tl.load(k + columns[:, None] * D + depth, mask=real_columns, other=0.0)
         value = tl.load(v + columns[:, None] * D + depth, mask=real_columns, other=0.0)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee")
+        scores -= tl.load(slopes + head) * tl.abs(rows[:, None] + shift - columns[None, :])
         visible = (columns < num_keys)[None, :]
         if CAUSAL:
             visible &= columns[None, :] <= rows[:, None] + shift
@@ -57,8 +59,8 @@ def attention_kernel(
     tl.store(lse + head * num_queries + rows, highest + tl.log(divisor), mask=rows < num_queries)
 
 
-def kernel_attention(q, k, v, causal, block_m, block_n, kernel=attention_kernel):
-    """q (H, Sq, D), k and v (H, Sk, D), contiguous; D and the blocks are powers of two, 16 at least."""
+def kernel_attention(q, k, v, slopes, causal, block_m, block_n, kernel=attention_kernel):
+    """q (H, Sq, D), k and v (H, Sk, D), slopes (H,), contiguous; D and the blocks are powers of two, 16 at least."""
     num_heads, num_queries, head_dim = q.shape
     out = torch.full_like(q, float("nan"))
     lse = torch.full((num_heads, num_queries), float("nan"))
@@ -67,6 +69,7 @@ def kernel_attention(q, k, v, causal, block_m, block_n, kernel=attention_kernel)
         q,
         k,
         v,
+        slopes,
         out,
         lse,
         head_dim**-0.5,

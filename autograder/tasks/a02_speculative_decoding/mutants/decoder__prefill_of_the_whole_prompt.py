@@ -1,0 +1,19 @@
+"""Prefills the last token of the prompt, too, which the first round reads again.
+
+kills: both_caches_hold_the_text
+"""
+
+
+# %% decoder
+def speculative_generate(target, draft, prompt, max_new_tokens, draft_length, sampling, generator, eos_token):
+    target(prompt, 0)
+    draft(prompt, 0)
+    tokens, limit = prompt, len(prompt) + max_new_tokens
+    while len(tokens) < limit:
+        length = min(draft_length, limit - len(tokens) - 1)
+        new = speculative_round(target, draft, tokens, length, sampling, generator).tokens
+        ends = [] if eos_token is None else (new == eos_token).nonzero()
+        tokens = torch.cat([tokens, new[: ends[0] + 1] if len(ends) else new])
+        if len(ends):
+            break
+    return tokens[len(prompt) :]
