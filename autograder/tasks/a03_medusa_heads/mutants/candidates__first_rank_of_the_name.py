@@ -1,6 +1,6 @@
 """Reads the rank of the first head for every head.
 
-kills: trees_of_any_shape_get_their_tokens
+kills: a_name_says_which_head_and_which_rank, trees_of_any_shape_get_their_tokens
 """
 
 

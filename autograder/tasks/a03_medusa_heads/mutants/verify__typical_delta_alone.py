@@ -1,6 +1,6 @@
 """Judges by delta exp(-H) and forgets epsilon.
 
-kills: typical_guesses_lie_above_the_entropy_dependent_bar
+kills: typical_guesses_are_kept, typical_guesses_lie_above_the_entropy_dependent_bar
 """
 
 
