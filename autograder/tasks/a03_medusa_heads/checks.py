@@ -466,8 +466,9 @@ def expected_tokens_sum_the_nodes(call, rng):
         expect_close(got, want, f"expected tokens of the tree {names}", hint="a product along the way to each node")
 
 
-def expect_best(call, accuracies, sizes):
-    ordered = sorted(all_names(accuracies), key=lambda name: -probability(accuracies, name))
+def expect_best(call, accuracies, sizes, reach=None):
+    """The best trees; with many heads only nodes as deep as a tree of the largest size can be are looked at."""
+    ordered = sorted(all_names(accuracies[:reach]), key=lambda name: -probability(accuracies, name))
     for size in sizes:
         got = call("best_tree", accuracies, size)
         if not isinstance(got, list) or not all(isinstance(name, tuple | list) for name in got):
@@ -501,7 +502,9 @@ def a_lower_rank_can_be_better(call, rng):
 
 @check("search", points=1)
 def the_smallest_and_the_largest_tree(call, rng):
-    """A root alone, and every node that there is, also where heads are many and have ranks of different number."""
+    """A root alone, and every node that there is, also of heads with different numbers of ranks and of twenty heads."""
     expect_best(call, random_accuracies(rng, 2, 3), (1, 2, 13))
     accuracies = [random_accuracies(rng, 1, ranks)[0] for ranks in (2, 3, 1, 2, 1, 2)]
     expect_best(call, accuracies, (9, 1 + len(all_names(accuracies))))
+    best = torch.rand(20, generator=rng).mul(0.2).add(0.75).tolist()
+    expect_best(call, [[a, (1 - a) / 2, (1 - a) / 4] for a in best], (6, 8), reach=7)
