@@ -1,6 +1,7 @@
 """Divides the scores by D, not by its square root.
 
-kills: scores_are_scaled_by_the_root_of_the_width, each_node_sees_the_text_and_its_own_branch
+kills: each_node_sees_the_text_and_its_own_branch
+visible: scores_are_scaled_by_the_root_of_the_width
 """
 
 

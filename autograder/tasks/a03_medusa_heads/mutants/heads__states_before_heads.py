@@ -1,6 +1,7 @@
 """Stacks the heads along the second axis.
 
-kills: every_head_reads_the_state_itself, the_logits_follow_the_formula
+kills: the_logits_follow_the_formula
+visible: every_head_reads_the_state_itself
 """
 
 

@@ -1,6 +1,7 @@
 """Reads -1 as the last node where a typical path has ended.
 
-kills: of_long_paths_the_likeliest_is_kept, ended_paths_accept_nothing
+kills: ended_paths_accept_nothing
+visible: of_long_paths_the_likeliest_is_kept
 """
 
 

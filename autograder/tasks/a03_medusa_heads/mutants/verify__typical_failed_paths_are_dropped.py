@@ -1,6 +1,7 @@
 """Drops a path as soon as one of its guesses fails, with what was kept before.
 
-kills: of_long_paths_the_likeliest_is_kept, the_longest_typical_path_wins_then_the_likeliest
+kills: the_longest_typical_path_wins_then_the_likeliest
+visible: of_long_paths_the_likeliest_is_kept
 """
 
 
