@@ -20,7 +20,8 @@
     {"points": 1000}        (changes of nbgrader's mark of that cell)
 
 `base` says what the other solution cells hold: `solution` (the default) or `stub`. Other `word: value` lines of the
-docstring are kept for whoever reads the file (`kills` for a wrong answer, `keeps` for the sample class).
+docstring are kept for whoever reads the file (`kills` for a wrong answer, and `visible` for checks in the notebook that
+see it, too; `keeps` for the sample class).
 """
 
 import ast

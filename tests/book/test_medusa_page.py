@@ -61,6 +61,22 @@ def test_a_click_on_a_node_chooses_it(reader):
     assert visit.errors == []
 
 
+def test_on_a_phone_the_chosen_node_comes_into_view(reader):
+    with reader.open(CHAPTER, mode="mobile") as visit:
+        widget = visit.page.locator('[data-widget="tree-attention"]')
+        frame = widget.locator(".widget-scroll").first
+        depths = visit.embedded("tree-attention")["depths"]
+        widget.locator(".stepper-button-next").focus()
+        for node in (depths.index(max(depths)), 0):
+            visit.page.keyboard.press("Home")
+            for _ in range(node):
+                visit.page.keyboard.press("ArrowRight")
+            box, around = widget.locator(".tree-node.is-now").bounding_box(), frame.bounding_box()
+            assert around["x"] <= box["x"]
+            assert box["x"] + box["width"] <= around["x"] + around["width"]
+    assert visit.errors == []
+
+
 def test_without_scripts_a_table_stands_in_for_the_tree(reader):
     with reader.open(CHAPTER, java_script_enabled=False) as visit:
         assert visit.page.locator('[data-widget="tree-attention"] table').is_visible()

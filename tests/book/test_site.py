@@ -153,6 +153,16 @@ def test_stepper_judges_one_token_at_a_time(reader):
         assert widget.locator(".stepper-button-back").is_disabled()
 
 
+def test_on_a_phone_the_verdicts_of_the_stepper_are_in_view(reader):
+    with reader.open(CHAPTER, mode="mobile") as visit:
+        widget = visit.page.locator('[data-widget="accept-reject-stepper"]')
+        widget.locator(".stepper-text").focus()
+        for key in ("Home", "End"):
+            visit.page.keyboard.press(key)
+            frame = widget.locator(".stepper-table")
+            assert frame.evaluate("frame => frame.scrollWidth - frame.clientWidth") == 0
+
+
 def test_sliders_by_arrow_keys_show_the_numbers_of_lib(reader):
     with reader.open(CHAPTER) as visit:
         page = visit.page

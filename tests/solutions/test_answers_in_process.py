@@ -61,7 +61,7 @@ def test_solutions_pass_every_check(assignment, failed):
 def test_wrong_answers_fail_the_checks_that_they_should(path, failed):
     answer = read_answer_file(path)
     ((exercise, cell),) = answer.cells.items()
-    kills = set(answer.listed("kills"))
+    kills = {*answer.listed("kills"), *answer.listed("visible")}
     found = failed(path.parents[1].name, exercise, cell, kills)
     assert found.keys() == kills
     assert all(len(message) > 15 for message in found.values())

@@ -338,7 +338,8 @@ def typical_guesses_lie_above_the_entropy_dependent_bar(call, rng):
         near = (p - bar).abs().argsort()[integer(rng, 0, 3)]
         if abs(float(p[near]) - bar) < 1e-4:
             continue
-        probs = torch.stack([p, p.roll(1)])
+        after = (normal(rng, 12) * (8.0, 3.0, 1.0, 0.3)[case % 4]).softmax(0)
+        probs = torch.stack([p, after])
         got = path_of(call("typical_path", torch.tensor([0, int(near)]), probs, torch.tensor([[0, 1]]), epsilon, delta))
         want = [0, 1] if float(p[near]) > bar else [0]
         decided.add(len(want))
@@ -351,6 +352,7 @@ def typical_guesses_lie_above_the_entropy_dependent_bar(call, rng):
 @check("verify", points=1)
 def the_longest_typical_path_wins_then_the_likeliest(call, rng):
     """Two branches of equal and of different length, and random trees and laws, against a search over all nodes."""
+    hint = "the longest run; of equally long ones the one with the largest product of its guesses' probabilities"
     for first, second in ((0.3, 0.4), (0.45, 0.25)):
         tokens = torch.randperm(11, generator=rng)[:5]
         probs = torch.full((5, 11), 0.02)
@@ -359,11 +361,14 @@ def the_longest_typical_path_wins_then_the_likeliest(call, rng):
         probs = probs / probs.sum(1, keepdim=True)
         equal, longer = torch.tensor([[0, 1, 3], [0, 2, 4]]), torch.tensor([[0, 1, -1], [0, 2, 4]])
         for paths, want in ((equal, [0, 2, 4] if second > first else [0, 1, 3]), (longer, [0, 2, 4])):
-            hint = (
-                "the longest run; of equally long ones the one with the largest product of its guesses' probabilities"
-            )
             got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
             expect_equal(got, want, f"kept nodes where the first guesses have {first} and {second}", hint=hint)
+    *tokens, other = torch.randperm(11, generator=rng)[:6]
+    tokens, probs = torch.stack(tokens), torch.full((5, 11), 0.01)
+    probs[0, tokens[1:3]], probs[1, tokens[3]] = torch.tensor([0.13, 0.45]), 0.9
+    probs[2, tokens[4]], probs[[0, 2], other] = 0.45, torch.tensor([0.34, 0.45])
+    got = path_of(call("typical_path", tokens, probs, torch.tensor([[0, 1, 3], [0, 2, 4]]), 0.09, 0.3))
+    expect_equal(got, [0, 2, 4], "kept nodes where the larger product has the smaller sum", hint=hint)
     for _ in range(30):
         parents, paths, tokens = guessed_tree(rng, integer(rng, 4, 12))
         probs = (1.6 * normal(rng, len(parents), 11)).softmax(-1)
@@ -375,7 +380,6 @@ def the_longest_typical_path_wins_then_the_likeliest(call, rng):
         accepted = [n == 0 or given[n] > bars[parents[n]] for n in range(len(parents))]
         good = [walk(parents, n) for n in range(len(parents)) if all(accepted[m] for m in walk(parents, n))]
         want = max(good, key=lambda path: (len(path), math.prod(given[n] for n in path)))
-        hint = "the longest run; of equally long ones the one with the largest product of its guesses' probabilities"
         got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
         expect_equal(got, want, "kept nodes", hint=hint)
 
@@ -462,12 +466,13 @@ def expected_tokens_sum_the_nodes(call, rng):
         expect_close(got, want, f"expected tokens of the tree {names}", hint="a product along the way to each node")
 
 
-def expect_best(call, accuracies, sizes):
-    ordered = sorted(all_names(accuracies), key=lambda name: -probability(accuracies, name))
+def expect_best(call, accuracies, sizes, reach=None):
+    """The best trees; with many heads only nodes as deep as a tree of the largest size can be are looked at."""
+    ordered = sorted(all_names(accuracies[:reach]), key=lambda name: -probability(accuracies, name))
     for size in sizes:
         got = call("best_tree", accuracies, size)
-        if not isinstance(got, list):
-            fail("return a list of tuples", got=type(got).__name__)
+        if not isinstance(got, list) or not all(isinstance(name, tuple | list) for name in got):
+            fail("return a list of tuples", got=got)
         got = [tuple(name) for name in got]
         want = sorted(ordered[: size - 1], key=lambda name: (len(name), name))
         if len(got) == size:
@@ -497,6 +502,9 @@ def a_lower_rank_can_be_better(call, rng):
 
 @check("search", points=1)
 def the_smallest_and_the_largest_tree(call, rng):
-    """A root alone, and every node that there is."""
-    accuracies = random_accuracies(rng, 2, 3)
-    expect_best(call, accuracies, (1, 2, 13))
+    """A root alone, and every node that there is, also of heads with different numbers of ranks and of twenty heads."""
+    expect_best(call, random_accuracies(rng, 2, 3), (1, 2, 13))
+    accuracies = [random_accuracies(rng, 1, ranks)[0] for ranks in (2, 3, 1, 2, 1, 2)]
+    expect_best(call, accuracies, (9, 1 + len(all_names(accuracies))))
+    best = torch.rand(20, generator=rng).mul(0.2).add(0.75).tolist()
+    expect_best(call, [[a, (1 - a) / 2, (1 - a) / 4] for a in best], (6, 8), reach=7)

@@ -1,6 +1,7 @@
 """Does not divide the scores by sqrt(D).
 
 kills: each_node_sees_the_text_and_its_own_branch, a_tree_without_a_text_before_it_attends_to_itself
+visible: scores_are_scaled_by_the_root_of_the_width
 """
 
 

@@ -1,6 +1,7 @@
 """Reads the rank of the first head for every head.
 
 kills: trees_of_any_shape_get_their_tokens
+visible: a_name_says_which_head_and_which_rank
 """
 
 

@@ -1,6 +1,7 @@
 """Feeds each head the residual state of the head before.
 
 kills: the_logits_follow_the_formula, a_head_depends_on_its_own_weights_alone
+visible: every_head_reads_the_state_itself
 """
 
 

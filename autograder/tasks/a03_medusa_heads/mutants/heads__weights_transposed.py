@@ -1,6 +1,7 @@
 """Multiplies by W1 where W1 transposed is due: states are rows.
 
 kills: the_logits_follow_the_formula
+visible: a_head_adds_a_silu_layer_to_its_input
 """
 
 

@@ -1,6 +1,7 @@
 """Takes the accuracy of a node's own guess for its probability.
 
 kills: expected_tokens_sum_the_nodes, no_tree_yields_more
+visible: a_second_guess_can_be_better_than_a_first
 """
 
 

@@ -1,6 +1,7 @@
 """Believes that a better rank is always more accurate.
 
 kills: a_lower_rank_can_be_better, no_tree_yields_more
+visible: a_second_guess_can_be_better_than_a_first
 """
 
 

@@ -1,6 +1,7 @@
 """Takes the bar of the law after the guess.
 
-kills: the_longest_typical_path_wins_then_the_likeliest
+kills: typical_guesses_lie_above_the_entropy_dependent_bar
+visible: typical_guesses_are_kept
 """
 
 

@@ -1,6 +1,7 @@
 """Judges by delta exp(-H) and forgets epsilon.
 
 kills: typical_guesses_lie_above_the_entropy_dependent_bar
+visible: typical_guesses_are_kept
 """
 
 

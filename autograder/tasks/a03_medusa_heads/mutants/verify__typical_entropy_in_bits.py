@@ -1,6 +1,7 @@
 """Measures entropy in bits.
 
 kills: typical_guesses_lie_above_the_entropy_dependent_bar
+visible: typical_guesses_are_kept
 """
 
 

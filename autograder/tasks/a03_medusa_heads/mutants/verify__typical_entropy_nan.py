@@ -1,6 +1,7 @@
 """Computes 0 ln 0 as NaN, and no comparison with NaN holds.
 
 kills: typical_guesses_lie_above_the_entropy_dependent_bar
+visible: typical_guesses_are_kept
 """
 
 

@@ -1,6 +1,7 @@
 """Takes the first of equally long paths, not the likeliest.
 
 kills: the_longest_typical_path_wins_then_the_likeliest
+visible: of_long_paths_the_likeliest_is_kept
 """
 
 

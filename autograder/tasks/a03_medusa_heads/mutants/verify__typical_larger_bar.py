@@ -1,6 +1,7 @@
 """Takes the larger of epsilon and delta exp(-H).
 
 kills: typical_guesses_lie_above_the_entropy_dependent_bar
+visible: typical_guesses_are_kept
 """
 
 

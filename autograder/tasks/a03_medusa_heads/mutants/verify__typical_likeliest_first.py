@@ -1,6 +1,7 @@
 """Prefers a likelier path to a longer one.
 
 kills: the_longest_typical_path_wins_then_the_likeliest
+visible: of_long_paths_the_likeliest_is_kept
 """
 
 

@@ -75,7 +75,7 @@
     const say = el("p", { className: "stepper-say" });
     say.setAttribute("aria-live", "polite");
     const body = el("tbody");
-    const header = ["draft token", "q", "p", "min(1, p/q)", "u", "verdict"].map((name) => el("th", { scope: "col", textContent: name }));
+    const header = ["token", "q", "p", "min(1, p/q)", "u", "verdict"].map((name) => el("th", { scope: "col", textContent: name }));
     const table = el("table", {}, el("thead", {}, el("tr", {}, ...header)), body);
     const { box, outputs } = facts({ round: "Round", tokens: "Tokens written", tar: "TAR", "per-pass": "Tokens per target pass" }, false);
 

@@ -53,8 +53,16 @@
     say.setAttribute("aria-live", "polite");
     const before = el("p", { className: "token-cell token-prompt" });
     const { box, outputs } = facts({ node: "Node", place: "place in the text", row: "row of the cache", sees: "rows it sees", prob: "expected to be right" }, false);
-    const picture = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${2 * MARGIN + depth * BOX.across + BOX.width} ${RULER + 2 * MARGIN + count * BOX.down}` });
+    const width = 2 * MARGIN + depth * BOX.across + BOX.width;
+    const picture = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${width} ${RULER + 2 * MARGIN + count * BOX.down}` });
     const grid = svg("svg", { class: "widget-plot", role: "img", viewBox: `0 0 ${2 * MARGIN + RULER + size * CELL} ${MARGIN + RULER + size * CELL}`, style: "max-width: 22rem; min-width: 0" });
+
+    /* On a narrow screen the tree is wider than its frame: the chosen node comes to the middle, as far as there is room. */
+    const frame = scroll("The tree", picture);
+    const bringIntoView = () => {
+      const scale = picture.getBoundingClientRect().width / width;
+      frame.scrollLeft = (left(node) + BOX.width / 2) * scale - frame.clientWidth / 2;
+    };
 
     const drawTree = (round) => {
       const kept = (one) => (round.path.includes(one) ? " is-kept" : "");
@@ -99,11 +107,12 @@
       outputs.prob.textContent = data.probability[node].toFixed(3);
       drawTree(round);
       drawGrid();
+      bringIntoView();
       const [atStart, atEnd] = [node === 0, node === size - 1];
       controls.mark({ start: atStart, back: atStart, next: atEnd, end: atEnd });
     };
     draw();
-    return [which.row, controls.row, say, before, scroll("The tree", picture), box, scroll("The mask", grid),
+    return [which.row, controls.row, say, before, frame, box, scroll("The mask", grid),
       help("Green and thick: kept. Dashed: not what the target chose. The marked row of the grid is what the node sees of the tree. Keys, once a button has the focus: ← and → move by a node, Home and End jump.")];
   });
 })();
