@@ -21,7 +21,9 @@ from typing import Any
 
 import torch
 
+from autograder.calls import OwnTimeUp
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
+from autograder.kernels import kernels_only
 from autograder.process import WorkerProcess
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
@@ -29,7 +31,7 @@ from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "engine", "execution", "expect", "judge", "probe", "process", "protocol", "remote", "sandbox")
+SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "probe", "process", "protocol", "remote", "sandbox")
 SOURCES += ("seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
@@ -199,6 +201,8 @@ class Judge:
 
     def _call(self, workspace: Workspace, exercise: Exercise, total_s: float, cell: bool = True) -> RemoteCall:
         source = self.job.cells.get(exercise.id) if cell else None
+        if source is not None and exercise.host:
+            source = kernels_only(source, exercise.host)
         program = Program(exercise.id, self.task.setup, exercise.injects, source)
         masks = workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
@@ -222,11 +226,12 @@ class Judge:
 def _own_time(seconds: float) -> Iterator[None]:
     """The judge's own CPU time in a check: what a function returned may be made to take long to look at.
 
-    A RuntimeError in the check is what a result that cannot be used gives; where none came yet it is a bug of ours.
+    It comes as a result that cannot be used, and in the midst of a call as one that kept the judge busy; where nothing
+    was called yet it is a bug of ours.
     """
 
     def interrupt(*_: object) -> None:
-        raise RuntimeError(f"looking at it took more than {seconds:g} s")
+        raise OwnTimeUp(f"looking at it took more than {seconds:g} s")
 
     before = signal.signal(signal.SIGPROF, interrupt)
     signal.setitimer(signal.ITIMER_PROF, seconds)

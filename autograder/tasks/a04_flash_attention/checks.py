@@ -6,7 +6,6 @@ import torch
 
 from autograder.engine import (
     Callback,
-    CheckFailed,
     Remote,
     Trial,
     check,
@@ -205,22 +204,9 @@ def hidden_tiles_are_never_fetched(call, rng):
 def run_kernel(call, rng, heads, num_queries, num_keys, dim, causal, block_m=16, block_n=16, factor=1.0):
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
     q = q * factor
-    want = attention(q, k, v, causal)
-    refuse_what_no_kernel_computes(call, (q, k, v, causal, block_m, block_n), want[0])
-    got = call("kernel_attention", q, k, v, causal, block_m, block_n)
+    got, want = call("kernel_attention", q, k, v, causal, block_m, block_n), attention(q, k, v, causal)
     what = f"{heads} heads, {num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
     expect_pair(got, want, what, atol=1e-4)
-
-
-def refuse_what_no_kernel_computes(call, arguments, want):
-    """The right numbers from a kernel that does nothing were computed elsewhere: no check of the kernel takes them."""
-    try:
-        got = call("kernel_attention", *arguments, Remote(":NoKernel"))
-    except CheckFailed:
-        return
-    out = got[0] if isinstance(got, list | tuple) and got else got
-    if isinstance(out, torch.Tensor) and out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-3):
-        fail("the right numbers came out although the kernel did nothing: the output was computed elsewhere")
 
 
 @check("kernel", points=2)
@@ -443,7 +429,7 @@ def long_sequences_fit(call, rng):
     length = 600_000
     q, k, v = (random(rng, length, 2) for _ in range(3))
     got = expect_tensor(call("linear_attention", q, k, v), "the output", shape=(length, 2), dtype="float")
-    some = torch.arange(0, length, 99_991)
+    some = torch.randint(length, (16,), generator=rng)
     want = weighted_mean(kernel_weights(q[some], k, False), v)
     expect_close(got[some], want, "some rows of the output", atol=1e-4, rtol=1e-3)
 
@@ -489,7 +475,7 @@ def linear_attention_is_faster_than_softmax_attention(rng):
     """Time at 4,096 positions against softmax attention with all scores in memory, by the judge's clock."""
     q, k, v = (random(rng, 4096, 32) for _ in range(3))
     as_heads = tuple(x[None, :, None] for x in (q, k, v))  # (B, T, H, D)
-    some = torch.arange(0, 4096, 331)
+    some = torch.randint(4096, (64,), generator=rng)  # nobody knows beforehand which rows are looked at
 
     def verify(got):
         got = expect_tensor(got, "the output", dtype="float").reshape(4096, 32)
