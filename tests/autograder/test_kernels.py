@@ -44,12 +44,14 @@ def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
         ("x.__class__", "x.__class__"),
         ("(lambda: host)()", "lambda"),
         ("host()", "host"),
+        ("[torch for torch in x]; torch.ones(1)", "listcomp"),
+        ("try:\n        y\n    except Exception as torch:\n        pass", "try"),
     ],
 )
 def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, stranger):
     taken = kernels_only(f"@triton.jit\ndef kernel(x):\n    y = x\n    {line}\n", HOST)
     assert taken.splitlines()[1].startswith(f"raise NameError('kernel uses `{stranger}`")
-    assert taken.splitlines()[2:4] == ["", ""]
+    assert not any(taken.removesuffix(HOST).splitlines()[2:])
 
 
 @pytest.mark.parametrize(
@@ -63,14 +65,32 @@ def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, s
         "SIZE = len(open('/etc/passwd').read())",
         "SIZE = 1; print(2)",
         "if True:\n    import os",
+        "SIZE: print(2) = 1",
+        "SIZE = {[]: 1}",
     ],
 )
 def test_nothing_else_is_taken(cell):
     assert kernels_only(cell, HOST).strip() == HOST.strip()
 
 
-def test_defaults_and_annotations_are_part_of_a_kernel():
-    assert "raise NameError" in kernels_only("@triton.jit\ndef kernel(x=print(torch)): pass", HOST)
+@pytest.mark.parametrize("given", ["x=print(torch)", "torch=torch", "x=(tl := torch)", "x: torch", "*, torch=torch"])
+def test_defaults_and_annotations_are_run_outside_of_a_kernel(given):
+    assert "raise NameError" in kernels_only(f"@triton.jit\ndef kernel({given}): pass", HOST)
+
+
+@pytest.mark.parametrize("end", ["\x0c", "\x1c", "\u2028", "\x85"])
+def test_lines_are_counted_as_python_counts_them(end):
+    cell = f"# {end}\nimport os\n{HELPER}\n{KERNEL}\n{CONSTANTS}\nimport sys\n"
+    taken = kernels_only(cell, HOST)
+    assert "import" not in taken
+    assert KERNEL in taken
+
+
+@pytest.mark.parametrize("deep", ["x = " + "-" * 20_000 + "1", "x = 1" + "+1" * 60_000, "x" + ".y" * 60_000])
+def test_what_is_too_deep_to_be_looked_at_is_not_run(deep):
+    taken = kernels_only(f"import os\n{deep}\n", HOST)
+    assert "import os" not in taken
+    assert taken.endswith(HOST)
 
 
 def test_what_cannot_be_read_stays_for_the_worker_to_say():
