@@ -31,8 +31,8 @@ from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "probe", "process", "protocol", "remote", "sandbox")
-SOURCES += ("seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "probe", "process", "protocol", "remote")
+SOURCES += ("sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500

@@ -17,8 +17,8 @@ Kernel = ast.FunctionDef
 def kernels_only(source: str, host: str) -> str:
     """The kernels and constants of a cell, each on its own lines, and behind them the code that launches them.
 
-    A kernel that uses what no kernel has gives way to an error that says so. A cell with a mistake of syntax stays as it
-    is, for the worker to say where.
+    A kernel that uses what no kernel has gives way to an error that says so. A cell with a mistake of syntax stays as
+    it is, for the worker to say where.
     """
     try:
         return _kernels_only(ast.parse(source).body, source, host)
