@@ -23,7 +23,7 @@ from autograder.judge import Job as JudgeJob
 from autograder.judge import forbidden_paths
 from autograder.judging import Job, Policy, judging_for
 from autograder.mutants import kill_table, read_mutants
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.result import Result
 from autograder.sandbox import Limits, NoSandbox
@@ -127,16 +127,16 @@ def _exploits(trying: Trying) -> tuple[bool, str]:
 
 def _sandbox(trying: Trying) -> tuple[bool, str]:
     job = JudgeJob(trying.assignment, "", "", {}, tasks=str(trying.course.package / "tasks"))
-    with Workspace(trying.course.root / "lib") as space:
+    with Workspace(trying.course.root / "lib") as space, Nursery(space, Limits()) as nursery:
         paths, masks = forbidden_paths(job), space.all_but(())
-        call = _call(space, ONCE, paths=(*paths, str(trying.course.root / "gradebook.db")), masks=masks)
+        call = _call(nursery, ONCE, paths=(*paths, str(trying.course.root / "gradebook.db")), masks=masks)
         try:
             call.start()
         except NoSandbox as error:
             return False, str(error)
         finally:
             call.close()
-        hole = _call(space, ONCE, paths=("/usr",))
+        hole = _call(nursery, ONCE, paths=("/usr",))
         try:
             hole.start()
         except NoSandbox:
@@ -251,10 +251,10 @@ def _or_raise(found: Result | CannotGrade) -> Result:
     return found
 
 
-def _call(space: Workspace, source: str | None, injected: dict[str, str] | None = None, paths: tuple[str, ...] = (),
+def _call(nursery: Nursery, source: str | None, injected: dict[str, str] | None = None, paths: tuple[str, ...] = (),
           masks: tuple[str, ...] = ()) -> RemoteCall:  # fmt: skip
     program, guard = Program("answer", SETUP, injected or {}, source), Guard(paths, masks, 60.0, 600.0)
-    return RemoteCall(lambda: WorkerProcess(space, masks, Limits(), True), program, guard, b"verify")
+    return RemoteCall(lambda: nursery.start(masks), program, guard, b"verify")
 
 
 class _Contended(Baseline):
@@ -278,8 +278,12 @@ def _timed(source: str, policy: timing.Policy = timing.POLICY, contended: bool =
     speed = Speed("answer", KNOTS, {"the work": ":work", "in company": ":work_with_company"})
     check = Check("verify", "", "answer", 2.0, trial, speed=speed)
     trials = Trials(check, b"verify")
-    with tempfile.TemporaryDirectory() as nothing, Workspace(Path(nothing)) as space:
-        ours, theirs = _call(space, None, injects(check)), _call(space, source)
+    with (
+        tempfile.TemporaryDirectory() as nothing,
+        Workspace(Path(nothing)) as space,
+        Nursery(space, Limits()) as nursery,
+    ):
+        ours, theirs = _call(nursery, None, injects(check)), _call(nursery, source)
         try:
             for call in (ours, theirs):
                 call.begin("verify")

@@ -24,15 +24,15 @@ import torch
 from autograder.calls import OwnTimeUp
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
 from autograder.kernels import kernels_only
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
 from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "probe", "process", "protocol", "remote")
-SOURCES += ("sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process", "protocol")
+SOURCES += ("remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500
@@ -117,8 +117,11 @@ class Judge:
         began = time.monotonic()
         names = [exercise.id for exercise in self._exercises]
         self._progress({"event": "start", "exercises": names, "checks": self._total()})
-        with Workspace(Path(self.job.lib)) as workspace:
-            found = {exercise.id: self._exercise(workspace, exercise) for exercise in self._exercises}
+        with (
+            Workspace(Path(self.job.lib)) as workspace,
+            Nursery(workspace, self._limits, self.job.sandbox) as nursery,
+        ):
+            found = {exercise.id: self._exercise(nursery, exercise) for exercise in self._exercises}
         seconds = round(time.monotonic() - began, 3)
         self._progress({"event": "end", "seconds": seconds})
         result = {
@@ -135,10 +138,10 @@ class Judge:
     def _total(self) -> int:
         return sum(len(self.task.checks[exercise.id]) for exercise in self._exercises)
 
-    def _exercise(self, workspace: Workspace, exercise: Exercise) -> dict[str, Any]:
+    def _exercise(self, nursery: Nursery, exercise: Exercise) -> dict[str, Any]:
         source = self.job.cells.get(exercise.id)
         checks = sorted(self.task.checks[exercise.id], key=lambda one: one.speed is not None)
-        student = self._call(workspace, exercise, exercise.deadline_s)
+        student = self._call(nursery, exercise, exercise.deadline_s)
         rows: list[dict[str, Any]] = []
         status, failure, self._logs = "graded", "", []
         try:
@@ -152,7 +155,7 @@ class Judge:
                 else:
                     student.close()  # what it left running would slow the machine down for whomever it likes
                     correct = all(row["status"] == "passed" for row in rows)
-                    row = self._speed(workspace, exercise, one, correct)
+                    row = self._speed(nursery, exercise, one, correct)
                 rows.append(row)
                 self._done += 1
                 event = {"event": "check", "exercise": exercise.id, "name": one.name, "status": row["status"]}
@@ -180,14 +183,14 @@ class Judge:
         student.logs += [outcome.log] if outcome.log else []
         return _row(one, one.points * outcome.passed, "passed" if outcome.passed else "failed", outcome.message)
 
-    def _speed(self, workspace: Workspace, exercise: Exercise, one: Check, correct: bool) -> dict[str, Any]:
+    def _speed(self, nursery: Nursery, exercise: Exercise, one: Check, correct: bool) -> dict[str, Any]:
         """Time the student in a fresh worker against a worker of ours."""
         if not correct:
             return _row(one, 0, "failed", "Speed counts only where all other checks pass.")
         if not self._own.speed:
             return _row(one, 0, "not_graded", "Speed was not measured in this run.")
-        student = self._call(workspace, exercise, SPEED_S)
-        ours = self._call(workspace, replace(exercise, injects=injects(one)), math.inf, cell=False)
+        student = self._call(nursery, exercise, SPEED_S)
+        ours = self._call(nursery, replace(exercise, injects=injects(one)), math.inf, cell=False)
         try:
             outcome = time_check(one, self._key, student, ours)
         except CheckFailed as failure:
@@ -199,18 +202,14 @@ class Judge:
         status = "not_graded" if outcome.points is None else "passed" if outcome.points > 0 else "failed"
         return _row(one, outcome.points or 0, status, outcome.sentence, outcome.details)
 
-    def _call(self, workspace: Workspace, exercise: Exercise, total_s: float, cell: bool = True) -> RemoteCall:
+    def _call(self, nursery: Nursery, exercise: Exercise, total_s: float, cell: bool = True) -> RemoteCall:
         source = self.job.cells.get(exercise.id) if cell else None
         if source is not None and exercise.host:
             source = kernels_only(source, exercise.host)
         program = Program(exercise.id, self.task.setup, exercise.injects, source)
-        masks = workspace.all_but(exercise.shows) if cell else ()
+        masks = nursery.workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
-
-        def start() -> WorkerProcess:
-            return WorkerProcess(workspace, masks, self._limits, self.job.sandbox)
-
-        return RemoteCall(start, program, guard, self._key)
+        return RemoteCall(lambda: nursery.start(masks), program, guard, self._key)
 
     def _audit(self, result: dict[str, Any]) -> None:
         """Append one line with everything: limits, samples, verdicts."""

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +163,21 @@ class Judging:
         known = self._ledger.result(key)
         if known is not None:
             return parse_result(known, key).settled()
-        lines = self.course.audit_path.read_text(encoding="utf-8") if self.course.audit_path.is_file() else ""
-        for line in reversed(lines.splitlines()):
-            if job.bundle.sha256 in line:
-                run = json.loads(line)
-                if run["bundle"] == job.bundle.sha256 and run["result"]["key"] == self._key(job, run["versions"]):
-                    return parse_result(run["result"], run["result"]["key"]).settled()
+        for run in reversed(self._earlier_runs.get(job.bundle.sha256, [])):
+            if run["result"]["key"] == self._key(job, run["versions"]):
+                return parse_result(run["result"], run["result"]["key"]).settled()
         return None
+
+    @cached_property
+    def _earlier_runs(self) -> dict[str, list[dict[str, Any]]]:
+        """The runs in the audit log by their bundles, as it was when first asked for."""
+        runs: dict[str, list[dict[str, Any]]] = {}
+        if self.course.audit_path.is_file():
+            with open(self.course.audit_path, encoding="utf-8") as lines:
+                for run in map(json.loads, lines):
+                    kept = {name: run[name] for name in ("versions", "result")}
+                    runs.setdefault(run["bundle"], []).append(kept)
+        return runs
 
     def replay(self, job: Job, progress: Callable[[float, str], object] = lambda *_: None) -> dict[str, Any]:
         """Judge a job once more from its run key and give the judge's JSON; ledger and audit stay as they are.

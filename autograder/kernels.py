@@ -32,7 +32,7 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     shared = _lines_of_several(body)
     kept = [node for node in body if (_is_kernel(node) or _is_constant(node)) and not shared & _lines(node)]
     names = {node.name for node in kept if isinstance(node, Kernel)}
-    names |= {name.id for node in kept if not isinstance(node, Kernel) for name in ast.walk(node) if _is_stored(name)}
+    names |= {name for node in kept if not isinstance(node, Kernel) for name in _stored(node)}
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Python counts them
     taken = [""] * len(lines)
     for node in kept:
@@ -66,8 +66,9 @@ def _is_constant(node: ast.stmt) -> bool:
     return all(isinstance(target, ast.Name) and target.id not in KNOWN for target in targets)
 
 
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored(node: ast.AST) -> set[str]:
+    """The names that are assigned to in it."""
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
 
 
 def _lines(node: ast.stmt) -> set[int]:
@@ -95,8 +96,7 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
     for annotation in filter(None, annotations):
         if ast.unparse(annotation) != "tl.constexpr":
             return ast.unparse(annotation)
-    known = KNOWN | names | {one.arg for one in nodes if isinstance(one, ast.arg)}
-    known |= {one.id for one in nodes if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    known = KNOWN | names | {one.arg for one in nodes if isinstance(one, ast.arg)} | _stored(kernel)
     for node in nodes:
         if isinstance(node, NOT_IN_A_KERNEL):
             return type(node).__name__.lower()

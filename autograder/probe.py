@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 
-UNWRITABLE = ("/escape", "/usr/escape", "/w/lib/escape", "/w/grader/escape", "/dev/escape", "/dev/shm/escape")
+UNWRITABLE = ("/escape", "/usr/escape", "/w/lib/escape", "/dev/escape", "/dev/shm/escape")
 SETTINGS = ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger")
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -19,77 +20,123 @@ from autograder.sandbox import (
     NOBODY,
     Limits,
     NoSandbox,
-    bubblewrap,
+    Sandbox,
     environment,
+    package_folders,
     python_command,
     require_bubblewrap,
-    user_namespace,
 )
 from autograder.seccomp import UnknownMachine, filter_for_this_machine
-from autograder.workspace import Workspace, allowed_packages
+from autograder.workspace import Workspace
 
 START_S = 120.0
 LOG_BYTES = 16_384
 
 
-class WorkerProcess:
-    """A running worker: its channel, its two arenas, its clock and its end.
+class Nursery:
+    """The process that forks workers, see `nursery`; it begins to import at once and ends with its judge.
 
-    Start it from the main thread only: it dies with the thread that started it.
+    Start it and its workers from the main thread only: they die with the thread that started them.
 
     Args:
-        workspace: what it sees.
-        masks: modules of lib that are masked.
-        sandboxed: in bubblewrap; else a plain process with limits, the weaker mode.
+        workspace: what the workers see.
+        sandboxed: each in bubblewrap; else plain processes with limits, the weaker mode.
 
     Raises:
-        NoSandbox: it did not come up.
+        NoSandbox: workers cannot be held safely here.
     """
 
-    def __init__(self, workspace: Workspace, masks: Iterable[str], limits: Limits, sandboxed: bool) -> None:
-        self.limits, self.sandboxed = limits, sandboxed
+    def __init__(self, workspace: Workspace, limits: Limits, sandboxed: bool = True) -> None:
+        self.workspace, self.limits, self.sandboxed = workspace, limits, sandboxed
         try:
-            self._filter = filter_for_this_machine()
+            self.filter = filter_for_this_machine()
         except UnknownMachine as error:
             raise NoSandbox(str(error)) from None
         if sandboxed:
             require_bubblewrap()
-        view = workspace.view(masks)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        log, log_in_child = os.pipe()
+        self._process = subprocess.Popen(
+            python_command(theirs.fileno(), [str(workspace.grader), *package_folders()]), pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL, stdout=log_in_child, stderr=log_in_child, env=environment(limits), cwd="/",
+            start_new_session=True,
+        )  # fmt: skip
+        os.close(log_in_child)
+        theirs.close()
+        self._log = _Log(log)
+
+    @property
+    def log(self) -> str:
+        """The last line that it wrote."""
+        return (self._log.text().strip().splitlines() or ["it said nothing"])[-1]
+
+    def __enter__(self) -> "Nursery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        self._control.close()
+        self._process.kill()
+        self._process.wait()
+        self._log.wait()
+
+    def start(self, masks: Iterable[str] = ()) -> "WorkerProcess":
+        """A new worker, locked in; raises NoSandbox where it does not come up.
+
+        Args:
+            masks: modules of lib that are masked.
+        """
+        return WorkerProcess(self, masks)
+
+    def fork(self, lib: str, folder: str, descriptors: list[int]) -> None:
+        """Have a worker forked, with these descriptors as `nursery.main` wants them; its status tells of it."""
+        request = {"path": [lib, *package_folders()], "folder": folder}
+        with contextlib.suppress(OSError):  # it has ended: nobody writes to the status
+            socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
+
+
+class WorkerProcess:
+    """A running worker: its channel, its two arenas, its clock and its end. Made by `Nursery.start`."""
+
+    def __init__(self, nursery: Nursery, masks: Iterable[str]) -> None:
+        self.limits, self.sandboxed = nursery.limits, nursery.sandboxed
+        view = nursery.workspace.view(masks)
+        self._sandbox = Sandbox(view, self.limits) if self.sandboxed else None
         ours, theirs = socket.socketpair()
         memory = create_shared_memory()
+        self.to_worker, self.from_worker = map_shared_memory(memory)
         status, status_in_child = os.pipe()
         log, log_in_child = os.pipe()
-        inherited = [theirs.fileno(), memory, status_in_child]
-        if sandboxed:
-            command = bubblewrap(workspace.grader, view, limits, status_in_child)
-            command += python_command(theirs.fileno(), memory, ["/w/grader", "/w/site", "/w/lib"])
-            inherited += [user_namespace()] if os.geteuid() == 0 else []
-        else:
-            packages = sorted({str(Path(path).parent) for path in allowed_packages().values()})
-            command = python_command(theirs.fileno(), memory, [str(workspace.grader), str(view), *packages])
-        self._process = subprocess.Popen(
-            command, pass_fds=inherited, stdin=subprocess.DEVNULL, stdout=log_in_child, stderr=log_in_child,
-            env=environment(limits), cwd=None if sandboxed else workspace.root, start_new_session=True,
-        )  # fmt: skip
-        for descriptor in (status_in_child, log_in_child):
-            os.close(descriptor)
-        theirs.close()
-        self.channel, self._log, self._status = Channel(ours), _Log(log), os.fdopen(status)
-        self.to_worker, self.from_worker = map_shared_memory(memory)
-        os.close(memory)
+        self.channel, self._log, self._status = Channel(ours), _Log(log), os.fdopen(status, "rb", buffering=0)
         self._seen = time.monotonic(), 0.0  # when its clock was last read, and what it said
-        self._lock_in()
-        self.pid = _only_child(_child_pid(self._status.readline())) if sandboxed else self._process.pid
+        descriptors = [theirs.fileno(), memory, log_in_child, status_in_child]
+        if self._sandbox:
+            nursery.fork("/w/lib", "/tmp", [*descriptors, self._sandbox.inside])
+        else:
+            nursery.fork(str(view), str(nursery.workspace.root), descriptors)
+        theirs.close()
+        for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        told = self._told(START_S)
+        if not isinstance(told, int):
+            nursery.end()
+            self._close()
+            raise NoSandbox(f"the worker did not start: {told or nursery.log}; {INSTALL}")
+        self.pid = told
+        self._process = os.pidfd_open(self.pid)
+        self._lock_in(nursery.filter)
 
     def request(self, header: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Send a request of our own, before any student's code runs, and give the reply."""
         self.channel.send({**header, "id": "start"}, deadline)
         return self.channel.receive(deadline)
 
-    def _lock_in(self) -> None:
-        """Wait for the worker and have it give up what it may not have."""
+    def _lock_in(self, system_calls: dict[str, object]) -> None:
+        """Have the worker give up what it may not have."""
         becomes = NOBODY if self.sandboxed and os.geteuid() == 0 else None
-        limits = {**asdict(self.limits), "filter": self._filter, "nobody": becomes}
+        limits = {**asdict(self.limits), "filter": system_calls, "nobody": becomes}
         try:
             reply = self.request({"op": "prepare", "limits": limits}, time.monotonic() + START_S)
         except (Closed, TimeoutError):
@@ -126,32 +173,39 @@ class WorkerProcess:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.is_alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
 
     def kill(self) -> None:
-        """End it and everything in its sandbox."""
-        self._process.kill()
-        if not self.sandboxed:
-            _kill_session(self._process.pid)
-        self._process.wait()
+        """End it and everything in its sandbox; once more does nothing."""
+        if self._status.closed:
+            return
+        self._signal(signal.SIGKILL)
+        self._close()
+        os.close(self._process)
+
+    def _close(self) -> None:
+        if self._sandbox:
+            self._sandbox.close()
+        self._status.readall()  # it has ended when nobody can write there any more
+        self._status.close()
         self._log.wait()
         self.channel.close()
-        self._status.close()
+
+    def _told(self, patience_s: float) -> Any:
+        """The next thing that its guardian says, see `nursery`; None where it says nothing."""
+        if not select.select([self._status], [], [], patience_s)[0]:
+            return None
+        return json.loads(self._status.readline() or "null")
 
     def ending(self) -> str:
         """How it ended by itself, in plain words."""
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+        code = self._told(5.0)
+        if code is None:
             return "It closed its connection to the grader."
-        number = code - 128 if code > 128 else -code
-        if code >= 0 and code <= 128:
+        if code >= 0:
             return f"It ended the program (exit code {code}) instead of returning."
+        number = -code
         if number == signal.SIGXCPU or (number == signal.SIGKILL and self._may_have_used_up_its_cpu_time()):
             return f"It was stopped at the limit of {self.limits.cpu_s} s of CPU time."
         name = signal.Signals(number).name if number in signal.Signals.__members__.values() else f"signal {number}"
@@ -187,18 +241,3 @@ class _Log:
     def text(self) -> str:
         middle = f"\n[... {self._dropped} bytes left out ...]\n".encode() if self._dropped else b""
         return (self._head + middle + self._tail).decode(errors="replace")
-
-
-def _child_pid(status_line: str) -> int:
-    return int(json.loads(status_line)["child-pid"])
-
-
-def _only_child(pid: int) -> int:
-    """The worker as seen from outside: the child of the sandbox's process 1."""
-    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
-
-
-def _kill_session(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)

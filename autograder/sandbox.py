@@ -5,6 +5,7 @@ filter of system calls that leaves it one process, no programs and no sockets. S
 and killing the sandbox ends everything in it.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +21,8 @@ from autograder.workspace import allowed_packages
 
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
-BOOT = "import sys; sys.path[:0] = sys.argv[3:]; from autograder.worker import main; main()"
+BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.nursery import main; main()"
+WAIT = ("/bin/sh", "-c", "echo ready; exec sleep infinity")  # all that runs in a sandbox until its worker comes
 INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000
@@ -56,38 +58,87 @@ def environment(limits: Limits) -> dict[str, str]:
     return {**fixed, **threads, **triton, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
 
 
-def python_command(channel: int, memory: int, path: list[str]) -> list[str]:
-    """A worker in the base interpreter, without user site, site-packages, bytecode files and the working directory."""
-    python = os.path.realpath(sys.executable)
-    return [python, "-P", "-s", "-S", "-B", "-c", BOOT, str(channel), str(memory), *path]
-
-
-def bubblewrap(grader: Path, lib: Path, limits: Limits, status: int) -> list[str]:
-    """The command line of the sandbox, up to the program to run; it sees /w/grader, /w/lib and /w/site.
+class Sandbox:
+    """A sandbox in which nothing runs yet; `inside` is a descriptor of its first process (pidfd_open(2)).
 
     Args:
-        grader: the worker's own code.
+        lib: the view of lib that it shows.
+
+    Raises:
+        NoSandbox: bubblewrap could not make it.
+    """
+
+    def __init__(self, lib: Path, limits: Limits) -> None:
+        status, status_in_child = os.pipe()
+        inherited = [status_in_child, *([user_namespace()] if os.geteuid() == 0 else [])]
+        self._process = subprocess.Popen(
+            bubblewrap(lib, limits, status_in_child), pass_fds=inherited, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        os.close(status_in_child)
+        assert self._process.stdout is not None
+        with os.fdopen(status, "rb", buffering=0) as told:
+            if self._process.stdout.readline() != b"ready\n":
+                said = self._process.communicate()[1].decode(errors="replace").strip().splitlines()
+                raise NoSandbox(f"no sandbox could be made: {said[-1] if said else 'it said nothing'}; {INSTALL}")
+            self.inside = os.pidfd_open(json.loads(told.readline())["child-pid"])
+
+    def close(self) -> None:
+        """End all that runs in it."""
+        self._process.kill()
+        self._process.communicate()
+        os.close(self.inside)
+
+
+def python_command(control: int, path: list[str]) -> list[str]:
+    """A nursery in the base interpreter, without user site, site-packages, bytecode files and the working directory."""
+    python = os.path.realpath(sys.executable)
+    return [python, "-P", "-s", "-S", "-B", "-c", BOOT, str(control), *path]
+
+
+def package_folders() -> list[str]:
+    """Where the packages on the allow list are: at the same place inside a sandbox as outside."""
+    return sorted({os.path.dirname(path) for path in allowed_packages().values()})
+
+
+def bubblewrap(lib: Path, limits: Limits, status: int) -> list[str]:
+    """The command line of a sandbox that waits for its worker; it sees /w/lib and the packages on the allow list.
+
+    Args:
         lib: the view of lib.
         status: descriptor on which bubblewrap tells the process id of the sandbox.
     """
     command = [require_bubblewrap(), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    command += ["--unshare-cgroup-try", "--hostname", "worker", "--cap-drop", "ALL"]
-    if os.geteuid() == 0:  # the worker changes to nobody itself, before any student's code runs, and so loses these two
-        command += ["--userns", str(user_namespace()), "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    command += ["--unshare-cgroup-try", "--hostname", "worker", "--cap-drop", "ALL", "--as-pid-1"]
+    if os.geteuid() == 0:  # the worker changes to nobody itself, before any student's code runs
+        command += ["--userns", str(user_namespace())]
     else:
         command += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
-    for name, value in environment(limits).items():
-        command += ["--setenv", name, value]
-    command += _system_files()
-    for folder in ("/w", "/w/site"):
-        command += ["--perms", "0755", "--dir", folder]
-    for name, path in allowed_packages().items():
-        command += ["--ro-bind", path, f"/w/site/{name}"]
-    command += ["--ro-bind", str(grader), "/w/grader", "--ro-bind", str(lib), "/w/lib"]
+    command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp"]  # first: packages may lie there
+    command += _system_files() + _packages() + _folder(Path("/w")) + ["--ro-bind", str(lib), "/w/lib"]
     command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--remount-ro", "/dev"]
-    command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
-    return [*command, "--remount-ro", "/", "--"]
+    return [*command, "--chdir", "/tmp", "--remount-ro", "/", "--", *WAIT]
+
+
+def _packages() -> list[str]:
+    """The packages on the allow list, each at its own place; covered folders are closed again."""
+    options: list[str] = []
+    for folder in package_folders():
+        options += _folder(Path(folder))
+    for path in allowed_packages().values():
+        options += ["--ro-bind", path, path]
+    for folder in _packages_in_view():
+        options += ["--remount-ro", folder]
+    return options
+
+
+def _folder(path: Path) -> list[str]:
+    """Options that make a folder and those around it, which anybody may enter."""
+    options: list[str] = []
+    for each in reversed([path, *path.parents[:-1]]):
+        options += ["--perms", "0755", "--dir", str(each)]
+    return options
 
 
 def _system_files() -> list[str]:
@@ -102,9 +153,7 @@ def _system_files() -> list[str]:
         options += ["--ro-bind-try", file, file]
     base = Path(sys.base_prefix)
     if not base.is_relative_to("/usr"):
-        for parent in reversed(base.parents[:-1]):
-            options += ["--perms", "0755", "--dir", str(parent)]
-        options += ["--ro-bind", str(base), str(base)]
+        options += [*_folder(base), "--ro-bind", str(base), str(base)]
     for folder in _packages_in_view():
         options += ["--tmpfs", folder]
     return options

@@ -35,7 +35,7 @@ class Policy:
     extra: int = 3
     runs: int = 3
     block_s: float = 0.5
-    min_calls: int = 4
+    min_calls: int = 3
     max_calls: int = 20
 
 

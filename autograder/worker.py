@@ -26,6 +26,7 @@ from autograder.values import pack, unpack
 SLACK_BYTES = 2**30  # address space beside memory in use: thread stacks, fragments of the allocator
 SET_PARENT_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 SECCOMP_SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp(2)
+CAPABILITY_VERSION_3 = 0x20080522
 
 
 class Worker:
@@ -139,6 +140,7 @@ def lock_in(request: dict[str, Any]) -> dict[str, Any]:
         os.setgroups([])
         os.setresgid(*[limits["nobody"]] * 3)
         os.setresuid(*[limits["nobody"]] * 3)
+    _drop_capabilities()
     torch.set_num_threads(limits["threads"])
     with open("/proc/self/statm") as handle:
         mapped = int(handle.read().split()[0]) * resource.getpagesize()
@@ -156,6 +158,13 @@ def lock_in(request: dict[str, Any]) -> dict[str, Any]:
     return {"op": "ready"}
 
 
+def _drop_capabilities() -> None:
+    """All of them, also those that whoever enters a user namespace has in it (capset(2))."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
+        raise Problem("result", "OSError", f"capset: {os.strerror(ctypes.get_errno())}")
+
+
 def _filter_system_calls(seccomp: int, program: bytes) -> None:
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
@@ -168,11 +177,9 @@ def _filter_system_calls(seccomp: int, program: bytes) -> None:
         raise Problem("result", "OSError", f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
-def main() -> None:
-    """Serve the judge on the socket and memory whose descriptors the command line names."""
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    memory = int(sys.argv[2])
-    worker = Worker(channel, memory)
+def serve(channel: int, memory: int) -> None:
+    """Serve the judge on the socket and the shared memory with these descriptors, until it goes away."""
+    worker = Worker(Channel(socket.socket(fileno=channel)), memory)
     os.close(memory)
     with contextlib.suppress(Closed):
         worker.serve()

@@ -19,7 +19,8 @@ IN_SANDBOX = (
     "execution",
     "probe",
     "worker",
-)  # all of the autograder that it sees
+    "nursery",
+)  # all of the autograder that its process has
 DISTRIBUTIONS = ("torch", "numpy", "triton", "einops", "jaxtyping", "safetensors")
 
 

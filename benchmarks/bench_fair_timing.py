@@ -29,7 +29,7 @@ import torch
 
 from autograder import sandbox, timing
 from autograder.engine import Check, Speed, Trial, expect_close
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
 from autograder.speed import Baseline, Student, Trials, injects
@@ -87,12 +87,12 @@ def frozen_hogs() -> "Iterator[list[subprocess.Popen]]":
             hog.wait()
 
 
-def verdict(space: Workspace, source: str, key: bytes, hogs: "list[subprocess.Popen] | None" = None) -> timing.Verdict:
+def verdict(nursery: Nursery, source: str, key: bytes, hogs: "list[subprocess.Popen] | None" = None) -> timing.Verdict:
     """One verdict of a speed check on fresh workers."""
 
     def call(source: str | None, names: dict[str, str]) -> RemoteCall:
         program, guard = Program("timed", "import torch", names, source), Guard((), (), 60, 600)
-        return RemoteCall(lambda: WorkerProcess(space, (), Limits(), True), program, guard, key)
+        return RemoteCall(nursery.start, program, guard, key)
 
     trials, student, ours = Trials(CHECK, key), call(source, {}), call(None, injects(CHECK))
     try:
@@ -139,12 +139,16 @@ def pooled(row: str, found: list[timing.Verdict], planted: float) -> Row:
 
 def measure(count: int) -> dict[str, list[timing.Verdict]]:
     found: dict[str, list[timing.Verdict]] = {"itself": [], "delay": [], "contention": []}
-    with Workspace(Path(ROOT / "lib")) as space, frozen_hogs() as hogs:
+    with (
+        Workspace(Path(ROOT / "lib")) as space,
+        Nursery(space, Limits()) as nursery,
+        frozen_hogs() as hogs,
+    ):
         for number in range(count):
             key = f"{number}".encode()
-            found["itself"].append(verdict(space, SAME, key))
-            found["delay"].append(verdict(space, TWICE, key))
-            found["contention"].append(verdict(space, SAME, key, hogs))
+            found["itself"].append(verdict(nursery, SAME, key))
+            found["delay"].append(verdict(nursery, TWICE, key))
+            found["contention"].append(verdict(nursery, SAME, key, hogs))
     return found
 
 

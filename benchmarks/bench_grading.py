@@ -1,22 +1,30 @@
 """Grading a class: submissions an hour, what the judge costs over plain nbgrader, and what more workers bring.
 
-python benchmarks/bench_grading.py                 a class of 200: hours on two cores
+python benchmarks/bench_grading.py                 a class of 200, killed once in the middle: about an hour on two cores
 python benchmarks/bench_grading.py --quick         a class of 4
 python benchmarks/bench_grading.py --students 40
 
 The class is the sample class and the planted wrong answers over and over, each with a remark of its own in every cell,
-so that no two submissions are equal work. Plain nbgrader executes the whole notebook in the student's own kernel, the
-visible checks in it; the judge starts a sandboxed worker for each exercise, runs the hidden checks too and times what
-is right. For the same checks the judge is also measured on the visible ones alone. A run that was killed goes on where
-it was: finished submissions stand in the ledger, finished phases in a file, under _build/bench_grading/.
+so that no two submissions are equal work, and without the demonstrations between the exercises, which only plain
+nbgrader would execute. All of it is graded with as many workers as there are cores; when half is done the grader is
+killed with SIGKILL, started again, and then its outcome is looked at: nobody may be lost, and equal answers must have
+equal correctness. What is compared is measured on the first of the class. Plain nbgrader executes the notebook in the
+student's own kernel, the visible checks in it; the judge starts a sandboxed worker for each exercise, runs the hidden
+checks too and times what is right. For the same checks the judge is also measured on the visible ones alone. A run that
+was killed goes on where it was: finished submissions stand in the ledger, finished phases in a file, under
+_build/bench_grading/.
 """
 
 import json
 import math
 import os
 import shutil
+import signal
+import sqlite3
+import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,11 +38,13 @@ from autograder.answers import answered_notebook, read_answer_file, solution_cel
 from autograder.bundle import ReleasedNotebook, read_bundle
 from autograder.controller import grade
 from autograder.course import Course, write_durably
+from autograder.engine import load_task
 from autograder.judging import Job, Policy, judging_for
 from autograder.release import solution_text
 
 ASSIGNMENT = "a02_speculative_decoding"
 SLOW_ON_PURPOSE = ("endless_loop",)  # it measures a deadline
+COMPARED = 16  # submissions on which two ways of grading are compared
 PLACE = ROOT / "_build" / "bench_grading"
 PLAIN = """c = get_config()
 c.CourseDirectory.source_directory = "solutions"
@@ -54,22 +64,40 @@ def make_course(folder: Path, students: int, config: str = "") -> Course:
     course = Course(folder)
     released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
     solutions = solution_cells(course, ASSIGNMENT)
-    files = [*course.sample_class(ASSIGNMENT).glob("*.py"), *(course.tasks(ASSIGNMENT) / "mutants").glob("*.py")]
-    answers = [read_answer_file(path) for path in sorted(files) if path.stem not in SLOW_ON_PURPOSE]
+    answers = _answers(course)
     for number in range(students):
         path = course.submission(f"s{number:03d}", ASSIGNMENT)
         if not path.is_file():
-            notebook = answered_notebook(answers[number * 7 % len(answers)], released, solutions)
-            write_durably(path, json.dumps(_with_remark(notebook, f"# student {number}")))
+            notebook = answered_notebook(read_answer_file(answers[_answer(number, answers)]), released, solutions)
+            write_durably(path, json.dumps(_handed_in(notebook, f"# student {number}")))
     return course
 
 
-def _with_remark(notebook: dict[str, Any], remark: str) -> dict[str, Any]:
-    """The notebook with a line more in each solution cell."""
+def _answers(course: Course) -> list[Path]:
+    """The files of answers that are handed in."""
+    files = [*course.sample_class(ASSIGNMENT).glob("*.py"), *(course.tasks(ASSIGNMENT) / "mutants").glob("*.py")]
+    return [path for path in sorted(files) if path.stem not in SLOW_ON_PURPOSE]
+
+
+def _answer(number: int, answers: list[Path]) -> int:
+    """Which of them a student hands in."""
+    return number * 7 % len(answers)
+
+
+def _handed_in(notebook: dict[str, Any], remark: str) -> dict[str, Any]:
+    """The notebook with a line more in each solution cell, without the demonstrations between the exercises."""
+    notebook["cells"] = [cell for cell in notebook["cells"] if not _demonstrates(cell)]
     for cell in notebook["cells"]:
         if cell["metadata"].get("nbgrader", {}).get("solution"):
             cell["source"] = f"{''.join(cell['source'])}\n{remark}"
     return notebook
+
+
+def _demonstrates(cell: dict[str, Any]) -> bool:
+    """Code that is neither an answer nor a check: only plain nbgrader would run it, for minutes in some notebooks."""
+    return (
+        cell["cell_type"] == "code" and "nbgrader" not in cell["metadata"] and "check(" not in "".join(cell["source"])
+    )
 
 
 def plain_nbgrader(students: int) -> float:
@@ -117,6 +145,53 @@ def whole_grading(students: int, workers: int) -> dict[str, float]:
     return {"judging": (graded - began) / new, "recording": recording, "new": new, "students": students}
 
 
+def killed_class(students: int, workers: int) -> dict[str, Any]:
+    """`autograder grade` on the whole class, killed with SIGKILL when half of it is done, and started again."""
+    course = make_course(PLACE / "class", students)
+    command = [sys.executable, "-m", "autograder", "grade", ASSIGNMENT, "--workers", str(workers), "--json"]
+    began = time.monotonic()
+    with subprocess.Popen(command, cwd=course.root, stdout=subprocess.DEVNULL) as first:
+        while (done := _done(course)) < students // 2 and first.poll() is None:
+            print(f"{done} of {students}", end="\r", file=sys.stderr, flush=True)
+            time.sleep(1)
+        os.kill(first.pid, signal.SIGKILL)
+    second = subprocess.run(command, cwd=course.root, stdout=subprocess.PIPE, check=True)
+    seconds = time.monotonic() - began
+    scores = json.loads(second.stdout)
+    if scores["graded"] != students or scores["not_graded"]:
+        raise RuntimeError(f"{scores['graded']} of {students} were graded, see {course.root}")
+    runs = len(course.audit_path.read_text(encoding="utf-8").splitlines())
+    return {
+        "seconds": seconds, "done when killed": done, "judge runs": runs, "invalid timings": scores["invalid"],
+        "students whose correctness differs from that of others with the same answers": _differing(course),
+    }  # fmt: skip
+
+
+def _done(course: Course) -> int:
+    """How many jobs the ledger has finished."""
+    if not course.ledger_path.is_file():
+        return 0
+    with sqlite3.connect(f"file:{course.ledger_path}?mode=ro", uri=True) as database:
+        return int(database.execute("SELECT count(*) FROM jobs WHERE state = 'DONE'").fetchone()[0])
+
+
+def _differing(course: Course) -> int:
+    """Students whose checks, timings apart, did not come out as those of the first with the same answers."""
+    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
+    task, answers = load_task(course.tasks(ASSIGNMENT)), _answers(course)
+    timed = {one.name for checks in task.checks.values() for one in checks if one.speed}
+    found: dict[int, list[Any]] = defaultdict(list)
+    with judging_for(course, ASSIGNMENT) as judging:
+        for number, student in enumerate(course.students(ASSIGNMENT)):
+            result = judging.recorded(
+                Job(read_bundle(course.submission(student, ASSIGNMENT), ASSIGNMENT, released), Policy())
+            )
+            assert result is not None
+            rows = [row for exercise in result.exercises.values() for row in exercise.checks if row.name not in timed]
+            found[_answer(number, answers)].append([(row.name, row.status, row.score) for row in rows])
+    return sum(one != same[0] for same in found.values() for one in same)
+
+
 def phase(name: str, measure: Callable[[], Any]) -> Any:
     """What a phase measured, or had measured before this run was killed."""
     path = PLACE / "phases.json"
@@ -131,10 +206,12 @@ def phase(name: str, measure: Callable[[], Any]) -> Any:
 def main() -> None:
     options = arguments(str(__doc__), {"students": "how many hand in; default 200, with --quick 4"})
     students, cores = options.students or (4 if options.quick else 200), os.cpu_count() or 1
-    plain = phase(f"{students} plain", lambda: plain_nbgrader(students))
-    visible = phase(f"{students} visible", lambda: visible_checks(students))
-    alone = phase(f"{students} by 1", lambda: whole_grading(students, 1))
-    together = phase(f"{students} by {cores}", lambda: whole_grading(students, cores)) if cores > 1 else alone
+    few = min(students, COMPARED)
+    plain = phase(f"{few} plain", lambda: plain_nbgrader(few))
+    visible = phase(f"{few} visible", lambda: visible_checks(few))
+    alone = phase(f"{few} by 1", lambda: whole_grading(few, 1))
+    together = phase(f"{few} by {cores}", lambda: whole_grading(few, cores)) if cores > 1 else alone
+    whole = phase(f"{students} by {cores}, killed", lambda: killed_class(students, cores))
     same = visible + alone["recording"]
     ratios = {
         "plain nbgrader / grader on the visible checks": plain / same,
@@ -143,6 +220,11 @@ def main() -> None:
     }
     details = {
         "students": students,
+        f"submissions an hour, {cores} workers, killed and started again": round(
+            3600 * students / whole.pop("seconds"), 1
+        ),
+        **whole,
+        "submissions that the following were measured on": few,
         "submissions an hour, 1 worker": round(3600 / alone["judging"], 1),
         f"submissions an hour, {cores} workers": round(3600 / together["judging"], 1),
         "plain nbgrader, s a submission": round(plain, 2),

@@ -12,7 +12,7 @@ import pytest
 
 from autograder import engine, judge, sandbox, speed
 from autograder.judge import BadJob, Job, Judge
-from autograder.sources import modules_behind
+from autograder.sources import JUDGE_SIDE, modules_behind
 from autograder.workspace import PACKAGE
 from tests.autograder.toy_judge import ASSIGNMENT, RIGHT, TOY, job, judged, messages, statuses
 
@@ -290,7 +290,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def test_the_judges_version_covers_all_of_its_code():
-    behind = {path.stem for path in modules_behind("judge", "worker")} - {"__init__"}
+    behind = {path.stem for path in modules_behind(*JUDGE_SIDE)} - {"__init__"}
     assert behind == set(judge.SOURCES)
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from autograder import sandbox, seccomp, workspace
 from autograder.engine import CheckFailed
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.sandbox import Limits, NoSandbox
 from autograder.workspace import PACKAGE, Workspace, allowed_packages
-from tests.autograder.toy_judge import TOY, remote
+from tests.autograder.toy_judge import TOY, nursery, remote
 
 needs_sandbox = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
 PROBES = '''
@@ -59,11 +59,9 @@ def imports(names):
 
 
 def searched(text):
-    """Files under /w that hold a text, and those that are bytecode."""
+    """Files of ours that hold a text, and those that are bytecode."""
     found, compiled = [], []
     for folder, _, names in os.walk("/w", onerror=None):
-        if folder.startswith("/w/site"):
-            continue
         compiled += [name for name in names if name.endswith(".pyc")]
         found += [name for name in names if text in open(os.path.join(folder, name), errors="replace").read()]
     return found, compiled
@@ -135,15 +133,17 @@ def test_the_masked_reference_is_nowhere_and_says_why(call):
 @needs_sandbox
 def test_a_worker_sees_no_other_process_and_no_files_of_ours(call):
     assert call("processes") == [1, 2]
-    assert call("listed", "/w/grader/autograder") == sorted(f"{name}.py" for name in workspace.IN_SANDBOX)
-    assert call("listed", "/tmp") == sorted(call("listed", "/tmp"))
+    assert call("listed", "/w") == ["lib"]
+    for folder in sandbox.package_folders():
+        shown = {name for name, path in allowed_packages().items() if os.path.dirname(path) == folder}
+        assert set(call("listed", folder)) == shown
     with pytest.raises(CheckFailed, match="FileNotFoundError"):
         call("listed", str(PACKAGE))
 
 
 @needs_sandbox
 def test_a_worker_is_nobody_and_leaves_nothing_when_killed(space):
-    process = WorkerProcess(space, (), Limits(), sandboxed=True)
+    process = nursery(space).start()
     if os.geteuid() == 0:
         assert os.stat(f"/proc/{process.pid}").st_uid == sandbox.NOBODY  # outside of its user namespace, too
     process.freeze()
@@ -194,7 +194,7 @@ def test_the_weaker_mode_still_has_limits_and_one_process(space):
 def test_without_bubblewrap_it_says_what_to_install(space, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(NoSandbox, match=r"apt install bubblewrap.*--no-sandbox"):
-        WorkerProcess(space, (), Limits(), sandboxed=True)
+        Nursery(space, Limits())
     assert sandbox.state()[0] is False
 
 
@@ -327,3 +327,31 @@ def test_the_clock_counts_threads_and_stops_while_frozen(space):
     calls("burn")
     assert calls("searched", "canary-reference") == (["doubling.py"], [])  # not masked in this worker
     calls.close()
+
+
+@needs_sandbox
+def test_nothing_lasts_from_one_worker_to_the_next(space):
+    leaves = (
+        "def leave():\n    import os\n    torch.left = 1\n    open('/tmp/left', 'w').close()\n"
+        "def found():\n    import os\n    return [hasattr(torch, 'left'), os.path.exists('/tmp/left')]\n"
+    )
+    first, second = remote(space, leaves), remote(space, leaves)
+    second.start()
+    first("leave")
+    assert first("found") == [True, True]
+    assert second("found") == [False, False]
+    first.close()
+    third = remote(space, leaves)
+    assert third("found") == [False, False]
+    second.close()
+    third.close()
+
+
+@needs_sandbox
+def test_a_nursery_that_ended_is_named(space):
+    with Nursery(space, Limits()) as dying:
+        dying.start().kill()
+        dying._process.kill()
+        dying._process.wait()
+        with pytest.raises(NoSandbox, match="the worker did not start"):
+            dying.start()

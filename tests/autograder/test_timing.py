@@ -6,7 +6,7 @@ import pytest
 
 from autograder import sandbox, timing
 from autograder.engine import CheckFailed, Trial, fail, load_task
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
 from autograder.speed import Student, injects, time_check
@@ -135,7 +135,7 @@ def test_no_input_is_used_twice_by_the_student_and_both_sides_get_the_same():
 
 
 def test_blocks_are_sized_by_time():
-    for seconds, calls in ((0.5, 4), (0.05, 10), (0.001, 20)):
+    for seconds, calls in ((0.5, 3), (0.05, 10), (0.001, 20)):
         student = Recorded(seconds)
         verdict = judge_speed(Recorded(seconds), student, KNOTS)
         assert verdict.calls == calls
@@ -254,11 +254,11 @@ def timed():
     task = load_task(TOY / "tasks" / ASSIGNMENT)
     check = task.checks["mix"][-1]
     assert check.speed is not None
-    with Workspace(TOY / "lib") as space:
+    with Workspace(TOY / "lib") as space, Nursery(space, Limits()) as nursery:
 
         def call(source, names):
             program, guard = Program("mix", task.setup, names, source), Guard((), (), 60, 600)
-            return RemoteCall(lambda: WorkerProcess(space, (), Limits(), True), program, guard, b"key")
+            return RemoteCall(nursery.start, program, guard, b"key")
 
         ours = call(None, injects(check))
 

@@ -1,19 +1,19 @@
 """Judges answers to the toy task: helpers of the judge's tests."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from autograder.engine import load_task
 from autograder.judge import Job, Judge
-from autograder.process import WorkerProcess
+from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
 from autograder.workspace import Workspace
 
 TOY = Path(__file__).parent / "toy_task"
 ASSIGNMENT = "a91_toy"
-LIMITS = Limits()
 LIMITS = Limits()
 RUN_KEY = "5e" * 16
 RIGHT = {
@@ -46,6 +46,12 @@ def messages(exercise: dict[str, Any]) -> dict[str, str]:
     return {row["name"]: row["message"] for row in exercise["checks"]}
 
 
+@cache
+def nursery(workspace: Workspace, limits: Limits = LIMITS, sandboxed: bool = True) -> Nursery:
+    """One for all tests on a workspace; it ends with them."""
+    return Nursery(workspace, limits, sandboxed)
+
+
 def remote(
     workspace: Workspace, source: str | None, *, limits: Limits = LIMITS, sandboxed: bool = True, masks: tuple = (),
     check_s: float = 10, total_s: float = 60, paths: tuple = (), injects: dict | None = None
@@ -53,6 +59,6 @@ def remote(
     """Calls of the functions of a cell in a worker."""
     program = Program("cell", load_task(TOY / "tasks" / ASSIGNMENT).setup, injects or {}, source)
     guard = Guard(paths, masks, check_s, total_s)
-    call = RemoteCall(lambda: WorkerProcess(workspace, masks, limits, sandboxed), program, guard, b"key")
+    call = RemoteCall(lambda: nursery(workspace, limits, sandboxed).start(masks), program, guard, b"key")
     call.begin("a check")
     return call

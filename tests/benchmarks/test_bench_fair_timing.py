@@ -37,12 +37,14 @@ def test_a_verdict_on_real_workers_gives_the_planted_points() -> None:
     from bench_fair_timing import KNOTS, SAME, TWICE, plain, verdict
 
     from autograder import sandbox
+    from autograder.process import Nursery
+    from autograder.sandbox import Limits
     from autograder.workspace import Workspace
 
     if not sandbox.state()[0]:
         pytest.skip(sandbox.state()[1])
-    with Workspace(ROOT / "lib") as space:
-        same, twice = verdict(space, SAME, b"a key"), verdict(space, TWICE, b"a key")
+    with Workspace(ROOT / "lib") as space, Nursery(space, Limits()) as nursery:
+        same, twice = verdict(nursery, SAME, b"a key"), verdict(nursery, TWICE, b"a key")
     assert same.points in (None, KNOTS[-1][1])
     assert twice.points in (None, 0.0, 0.5)
     assert set(plain(same)) == {"points", "interval", "samples"}

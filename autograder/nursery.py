@@ -1,0 +1,92 @@
+"""The nursery: one process of ours that has torch imported and forks each worker into the sandbox made for it.
+
+No student's code ever runs in it and it knows nothing of the judge, so a worker is as fresh as a new program, and ready
+in the time of a fork. Between it and each worker stands a guardian, which enters the sandbox, has the worker there as
+its child and tells how it ended.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from autograder.worker import serve
+
+NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
+# of setns(2): user, mount, pid, net, ipc, uts, cgroup
+SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
+MAX_REQUEST = 65_536
+FREE = 64  # descriptors from here on are nobody's yet
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def main() -> None:
+    """Fork a worker for each request on the socket that the command line names, until it is closed.
+
+    A request is {"path": where its modules are, "folder": where it works}; with it come the descriptors of its channel,
+    its memory, its log and its status, and that of a process in its sandbox, where there is one.
+    """
+    control = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guardians
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_REQUEST, 5)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            _guard(json.loads(message), *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _guard(request: dict[str, Any], channel: int, memory: int, log: int, status: int, *sandbox: int) -> NoReturn:
+    """The guardian: writes the worker's process id, then its exit code (negative: a signal), a line of JSON each."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        os.setsid()
+        for inside in sandbox:
+            _must(_libc.setns(inside, NAMESPACES))
+        _must(_libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0))
+        worker = os.fork()
+    except OSError as error:
+        os.write(status, json.dumps(f"a worker could not enter its sandbox: {error}").encode() + b"\n")
+        os._exit(1)
+    if worker == 0:
+        _become(request, channel, memory, log)
+    for descriptor in (channel, memory, log):
+        os.close(descriptor)
+    os.write(status, b"%d\n" % worker)
+    os.write(status, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+    os._exit(0)
+
+
+def _become(request: dict[str, Any], channel: int, memory: int, log: int) -> NoReturn:
+    """The worker: nothing of the nursery's is open in it but what it is given."""
+    code = 1
+    try:
+        os.setsid()
+        kept = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, FREE) for descriptor in (log, log, channel, memory)]
+        for place, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, place)
+        os.closerange(5, os.sysconf("SC_OPEN_MAX"))
+        os.chdir(request["folder"])
+        sys.path[: len(sys.argv) - 2] = request["path"]
+        sys.argv[:] = ["-c"]
+        sys.path_importer_cache.clear()
+        serve(channel=3, memory=4)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _must(returned: int) -> None:
+    if returned:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
