@@ -153,7 +153,7 @@ import gc, socket, struct
 
 
 def double(x):
-    talk = next(one for one in gc.get_objects() if isinstance(one, socket.socket))
+    talk = next(one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() > 0)
     talk.sendall(struct.pack("!I", 2**22))
     while True:
         talk.send(b" ")
