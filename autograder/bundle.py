@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import CannotGrade
+from autograder.text import one_line
 
 MAX_NOTEBOOK_BYTES = 20 * 2**20
 MAX_CELL_CHARS = 200_000
@@ -236,7 +237,7 @@ def _cell(raw: dict[str, Any]) -> Cell:
     if isinstance(source, list):
         source = "".join(part for part in source if isinstance(part, str))
     return Cell(
-        kind=kind[:20] if isinstance(kind, str) else "",
+        kind=one_line(kind, 20) if isinstance(kind, str) else "",
         grade_id=grade_id if isinstance(grade_id, str) and grade_id else None,
         solution=mark.get("solution") is True,
         locked=mark.get("locked") is True or mark.get("grade") is True,

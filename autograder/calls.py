@@ -10,6 +10,10 @@ from autograder.expect import CheckFailed
 from autograder.values import Callback, Copies, ProtocolError, Remote, Seed, pack, unpack
 
 
+class OwnTimeUp(RuntimeError):
+    """The judge spent more of its own time on a check than any honest code makes it spend."""
+
+
 class Call:
     """How a check reaches the student's functions.
 
@@ -53,6 +57,8 @@ class Call:
         except CheckFailed as failure:
             self._failure = self._failure or failure
             raise RuntimeError("the check has failed") from None
+        except OwnTimeUp:
+            raise
         except Exception as error:
             raise RuntimeError(f"{type(error).__name__}: {error}") from None
 

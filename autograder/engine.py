@@ -113,7 +113,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise of a task.toml, with the fields named as there; `shows` has the task's own before the exercise's."""
+    """One exercise of a task.toml, with the fields named as there; `shows` has the task's own before the exercise's.
+
+    Where there is a `host`, only Triton kernels are taken of a cell, and that code of ours launches them.
+    """
 
     id: str
     title: str
@@ -124,6 +127,7 @@ class Exercise:
     injects: Mapping[str, str] = field(default_factory=dict)
     deadline_s: float = DEFAULT_EXERCISE_S
     hints: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from typing import Any
 
 import torch
 
+from autograder.calls import OwnTimeUp
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
+from autograder.kernels import kernels_only
 from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
@@ -29,8 +31,8 @@ from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "engine", "execution", "expect", "judge", "nursery", "probe", "process", "protocol", "remote")
-SOURCES += ("sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process", "protocol")
+SOURCES += ("remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500
@@ -151,6 +153,7 @@ class Judge:
                 elif one.speed is None:
                     row = self._check(student, one)
                 else:
+                    student.close()  # what it left running would slow the machine down for whomever it likes
                     correct = all(row["status"] == "passed" for row in rows)
                     row = self._speed(nursery, exercise, one, correct)
                 rows.append(row)
@@ -201,6 +204,8 @@ class Judge:
 
     def _call(self, nursery: Nursery, exercise: Exercise, total_s: float, cell: bool = True) -> RemoteCall:
         source = self.job.cells.get(exercise.id) if cell else None
+        if source is not None and exercise.host:
+            source = kernels_only(source, exercise.host)
         program = Program(exercise.id, self.task.setup, exercise.injects, source)
         masks = nursery.workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
@@ -220,11 +225,12 @@ class Judge:
 def _own_time(seconds: float) -> Iterator[None]:
     """The judge's own CPU time in a check: what a function returned may be made to take long to look at.
 
-    A RuntimeError in the check is what a result that cannot be used gives; where none came yet it is a bug of ours.
+    It comes as a result that cannot be used, and in the midst of a call as one that kept the judge busy; where nothing
+    was called yet it is a bug of ours.
     """
 
     def interrupt(*_: object) -> None:
-        raise RuntimeError(f"looking at it took more than {seconds:g} s")
+        raise OwnTimeUp(f"looking at it took more than {seconds:g} s")
 
     before = signal.signal(signal.SIGPROF, interrupt)
     signal.setitimer(signal.ITIMER_PROF, seconds)

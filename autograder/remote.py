@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autograder.calls import Call
+from autograder.calls import Call, OwnTimeUp
 from autograder.engine import CheckFailed, secret_number
 from autograder.execution import Problem
 from autograder.process import WorkerProcess
@@ -166,6 +166,8 @@ class RemoteCall(Call):
             value = self._answer(callbacks[reply["index"]], args)
             worker.to_worker.clear()
             return {"op": "return", "value": pack(value, worker.to_worker)}
+        except OwnTimeUp:
+            raise
         except RuntimeError as error:
             return {"op": "raise", "message": str(error)[:MAX_RAISED]}
         finally:
@@ -224,6 +226,9 @@ class RemoteCall(Call):
             ending = worker.ending()
             self._drop()
             raise CheckFailed(f"{who} did not return. {ending}") from None
+        except OwnTimeUp as error:
+            self._drop()
+            raise CheckFailed(f"{who} kept the grader busy without an answer: {error}.") from None
         except ProtocolError as error:
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None

@@ -11,9 +11,11 @@ import struct
 
 ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER_OR_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in seccomp_data (little endian)
+NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in seccomp_data (little endian), arguments 8 bytes each
 CLONE_THREAD = 0x00010000
 F_SETSIG = 10  # which signal a descriptor sends: it could be SIGCONT, too
+SIGCONT = 18
+TIOCSPTLCK = 0x40045431  # unlocks a pseudoterminal; one that hangs up sends SIGCONT to its session
 X32_BIT = 0x40000000
 
 # name: (x86_64, aarch64), from the kernel's syscall tables; None where the machine has no such call
@@ -58,9 +60,21 @@ REFUSED = {
     "personality": (135, 92),
     "timer_create": (222, 107),  # a timer that sends SIGCONT would wake a frozen worker
 }
-MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, fcntl, seccomp)
-    "x86_64": (0xC000003E, 0, 56, 435, 72, 317),
-    "aarch64": (0xC00000B7, 1, 220, 435, 25, 277),
+# name: ((x86_64, aarch64), argument, value), refused with that value of that argument only. A thread that sends SIGCONT
+# in the very moment in which its process is stopped wakes it: one that does so all the time cannot be frozen.
+REFUSED_WITH = {
+    "fcntl": ((72, 25), 1, F_SETSIG),
+    "kill": ((62, 129), 1, SIGCONT),
+    "tkill": ((200, 130), 1, SIGCONT),
+    "tgkill": ((234, 131), 2, SIGCONT),
+    "rt_sigqueueinfo": ((129, 138), 1, SIGCONT),
+    "rt_tgsigqueueinfo": ((297, 240), 2, SIGCONT),
+    "pidfd_send_signal": ((424, 424), 1, SIGCONT),
+    "ioctl": ((16, 29), 1, TIOCSPTLCK),
+}
+MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, seccomp)
+    "x86_64": (0xC000003E, 0, 56, 435, 317),
+    "aarch64": (0xC00000B7, 1, 220, 435, 277),
 }
 
 
@@ -82,15 +96,16 @@ def filter_for_this_machine() -> dict[str, object]:
 
 def program(machine: str) -> bytes:
     """The filter as an array of struct sock_filter."""
-    architecture, column, clone, clone3, fcntl, _ = MACHINES[machine]
+    architecture, column, clone, clone3, _ = MACHINES[machine]
     refused = [numbers[column] for numbers in REFUSED.values() if numbers[column] is not None]
     code = [(LOAD, 0, 0, ARCHITECTURE), (JUMP_IF_EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     code += [(JUMP_IF_GREATER_OR_EQUAL, 0, 1, X32_BIT), (RETURN, 0, 0, REFUSE | errno.EPERM)]
     code += [(JUMP_IF_EQUAL, 0, 1, clone3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
     for number in refused:
         code += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-    code += [(JUMP_IF_EQUAL, 0, 4, fcntl), (LOAD, 0, 0, SECOND_ARGUMENT)]
-    code += [(JUMP_IF_EQUAL, 0, 1, F_SETSIG), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, FIRST_ARGUMENT)]
+    for numbers, argument, value in REFUSED_WITH.values():
+        code += [(JUMP_IF_EQUAL, 0, 4, numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument)]
+        code += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
+    code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, ARGUMENTS)]
     code += [(JUMP_IF_SET, 1, 0, CLONE_THREAD), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)

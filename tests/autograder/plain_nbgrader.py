@@ -95,6 +95,7 @@ def outcomes(assignment: str, exercise: str, namespace: dict[str, Any]) -> Itera
 def timed(check: Any, functions: dict[str, Any]) -> float:
     """Speed as it is usually measured: both in this process, by its clock, and the answer looked at afterwards."""
     name, target = next(iter(check.speed.baselines.items()))
+    stand_in = PlainCall(functions)._stand_in
     seconds = {"baseline": 0.0, "student": 0.0}
     for number in range(3):
         trial = check.run(generator(b"plain", check.name, number))
@@ -102,8 +103,9 @@ def timed(check: Any, functions: dict[str, Any]) -> float:
             ("baseline", resolve(target, functions), trial.baseline_args.get(name, trial.args)),
             ("student", functions[check.speed.function], trial.args),
         ):
+            given = tuple(map(stand_in, args))
             began = time.perf_counter()
-            result = function(*args)
+            result = function(*given)
             seconds[side] += time.perf_counter() - began
             if side == "student":
                 trial.verify(result)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder import engine, judge, sandbox
+from autograder import engine, judge, sandbox, speed
 from autograder.judge import BadJob, Job, Judge
 from autograder.sources import JUDGE_SIDE, modules_behind
 from autograder.workspace import PACKAGE
@@ -145,6 +145,51 @@ def test_a_check_that_takes_the_judge_too_long_fails_where_the_result_is_to_blam
     assert "took more than 0.3 s" in messages(double(RIGHT["double"]))["doubles_any_number"]
     monkeypatch.setattr(judge, "run_check", looks_long(False))
     assert double(RIGHT["double"])["status"] == "not_graded"
+
+
+BUSY = {
+    "double": """
+import gc, socket, struct
+
+
+def double(x):
+    talk = next(one for one in gc.get_objects() if isinstance(one, socket.socket) and one.fileno() > 0)
+    talk.sendall(struct.pack("!I", 2**22))
+    while True:
+        talk.send(b" ")
+""",
+    "draw": """
+def draw(probs, generator):
+    return 0
+
+
+def ask(model, x):
+    while True:
+        try:
+            model(x)
+        except RuntimeError:
+            pass
+""",
+}
+
+
+@pytest.mark.parametrize("exercise", BUSY)
+def test_who_keeps_the_judge_busy_in_a_call_fails_the_check(exercise, monkeypatch):
+    """A frame whose bytes come one by one, and callbacks without end: the grader did not fail, the student did."""
+    monkeypatch.setattr(judge, "MAX_OWN_S", 0.3)
+    found = judged({exercise: BUSY[exercise]})[exercise]
+    assert (found["status"], found["score"]) == ("graded", 0)
+    assert any("kept the grader busy without an answer" in said for said in messages(found).values())
+
+
+def test_nothing_is_left_running_while_speed_is_measured(monkeypatch):
+    made, call, left = [], Judge._call, []
+    monkeypatch.setattr(Judge, "_call", lambda *given, **named: made.append(call(*given, **named)) or made[-1])
+    outcome = speed.SpeedOutcome(1.0, "", {})
+    monkeypatch.setattr(judge, "time_check", lambda *_: left.extend(one._worker for one in made) or outcome)
+    found = judged({"mix": RIGHT["mix"]}, limits={})["mix"]
+    assert found["status"] == "graded", found["log"]
+    assert left == [None] * 3
 
 
 def test_a_setup_that_does_not_run_is_our_fault():

@@ -14,6 +14,8 @@ from tests.autograder.toy_judge import TOY, remote
 
 pytestmark = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
 X = torch.tensor([1.0, 2.0])
+SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+NUMBERS = [[seccomp.REFUSED_WITH[name][0][column] for name in SIGNALS] for column in (0, 1)]
 ATTACKS = r"""
 import ctypes, os, struct, threading, time
 
@@ -79,6 +81,35 @@ def has_pipes_wake_it(x):
     fcntl.fcntl(os.pipe()[0], 10, 18)
 
 
+def wakes_itself_all_the_time(x):
+    libc = ctypes.CDLL(None, use_errno=True)
+    numbers = ({signals})[__import__("platform").machine() == "aarch64"]
+    pidfd = os.pidfd_open(os.getpid())
+    info = ctypes.create_string_buffer(struct.pack("iii", 18, 0, -1), 128)
+    ids = (os.getpid(), os.getpid(), threading.get_native_id(), pidfd)
+    kill, tkill, tgkill, queue, queue_for_thread, send = numbers
+    ways = [(kill, ids[0], 18), (tkill, ids[0], 18), (tgkill, *ids[:2], 18), (queue, ids[0], 18, info)]
+    ways += [(queue_for_thread, *ids[:2], 18, info), (send, pidfd, 18, None, 0)]
+    allowed = [way[0] for way in ways if libc.syscall(*way) == 0]
+    if not allowed:
+        raise PermissionError("no SIGCONT")
+    for _ in range(6):
+        threading.Thread(target=sends, args=(libc, ways[0]), daemon=True).start()
+    return 2 * x
+
+
+def sends(libc, way):
+    while True:
+        libc.syscall(*way)
+
+
+def hangs_up_on_itself(x):
+    import fcntl
+    __import__("signal").signal(1, __import__("signal").SIG_IGN)
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(master, 0x40045431, struct.pack("i", 0))
+
+
 def uses_up_its_cpu_time(ignoring):
     if ignoring:
         __import__("signal").signal(24, 1)
@@ -88,7 +119,7 @@ def uses_up_its_cpu_time(ignoring):
 def raises_a_whole_page(x):
     kind = type("Passed\n\x1b[2J<b>", (Exception,), {})
     raise kind("ok” passed.\n\x1b[31m Exercise `round`: 7 of 7 \u202e" + "A" * 10**6)
-"""
+""".replace("{signals}", repr(NUMBERS))
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +170,8 @@ def test_work_between_two_answers_is_counted_with_the_second(call):
 
 
 def test_a_frozen_worker_cannot_have_itself_woken(call):
-    for attack in ("asks_the_kernel_to_be_woken", "has_pipes_wake_it"):
+    attacks = ("asks_the_kernel_to_be_woken", "has_pipes_wake_it", "wakes_itself_all_the_time", "hangs_up_on_itself")
+    for attack in attacks:
         with pytest.raises(CheckFailed, match="PermissionError"):
             call(attack, X)
 
@@ -155,6 +187,26 @@ def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monke
         call("right", X)
         assert call.cpu_s > 0.3
         call.close()
+
+
+def test_without_its_defence_a_worker_that_wakes_itself_cannot_be_frozen(monkeypatch):
+    monkeypatch.delitem(seccomp.REFUSED_WITH, "kill")
+    with Workspace(TOY / "lib") as space:
+        call = remote(space, ATTACKS)
+        call("wakes_itself_all_the_time", X)
+        assert any(goes_on_when_frozen(call) for _ in range(20))
+        call.close()
+
+
+def goes_on_when_frozen(call) -> bool:
+    call.freeze()
+    time.sleep(0.1)
+    before = call._worker.cpu_ns()
+    time.sleep(0.1)
+    went_on = call._worker.cpu_ns() > before
+    call.thaw()
+    time.sleep(0.02)
+    return went_on
 
 
 @pytest.mark.slow

@@ -101,15 +101,17 @@ def the_first_rejection_ends_the_block(call, rng):
 @check("accept", points=1)
 def impossible_tokens_are_never_kept(call, rng):
     """A token with p = 0 is rejected even for u = 0, and u = p/q is a rejection."""
-    p, q = laws(rng, 3, 4), torch.tensor([[0.25, 0.25, 0.25, 0.25], [0.5, 0.25, 0.125, 0.125]])
-    p[0] = torch.tensor([0.0, 0.5, 0.25, 0.25])
-    p[1] = torch.tensor([0.25, 0.25, 0.25, 0.25])
-    got = kept_of_one(call, p, q, torch.tensor([0, 0]), torch.zeros(2))
-    expect_equal(
-        got, 0, "kept tokens where p = 0 and u = 0", hint="u < p/q is strict: with <= an impossible token gets in"
-    )
-    got = kept_of_one(call, p, q, torch.tensor([2, 0]), torch.tensor([0.99, 0.5]))
-    expect_equal(got, 1, "kept tokens where the second u equals p/q = 0.5", hint="strictly below")
+    for place in torch.randperm(4, generator=rng).tolist():
+        q = laws(rng, 4, 6)
+        tokens = torch.multinomial(q, 1, generator=rng)[:, 0]
+        for factor, u, hint in (
+            (0.0, 0.0, "u < p/q is strict: with <= an impossible token gets in"),
+            (0.5, 0.5, "strictly below"),
+        ):
+            p = torch.cat([q, q[:1]])
+            p[place, tokens[place]] *= factor
+            got = kept_of_one(call, p, q, tokens, torch.full((4,), u))
+            expect_equal(got, place, f"kept tokens where p/q = {factor} and u = {u} at place {place}", hint=hint)
 
 
 @check("accept", points=1)
@@ -121,10 +123,13 @@ def the_extremes_hold(call, rng):
         p = torch.cat([q, torch.full((1, 6), float("nan"))])
         got = kept_of_one(call, p, q, tokens, torch.full((length,), 0.99999))
         expect_equal(got, length, "kept tokens when draft and target agree", hint="p/q = 1 lies above every u")
-    one_hot = torch.eye(5)
-    p, q = one_hot[[3, 1, 4, 0, 2]], one_hot[[3, 1, 0, 0]]
-    got = kept_of_one(call, p, q, torch.tensor([3, 1, 0, 0]), torch.rand(4, generator=rng))
-    expect_equal(got, 2, "kept tokens of greedy laws that agree twice")
+    for agreeing in torch.randperm(5, generator=rng).tolist():
+        chosen, tokens = torch.randint(5, (2, 5), generator=rng)
+        tokens[:agreeing] = chosen[:agreeing]
+        tokens[agreeing:] = (chosen[agreeing:] + 1) % 5
+        p, q = torch.eye(5)[chosen], torch.eye(5)[tokens[:4]]
+        got = kept_of_one(call, p, q, tokens[:4], torch.rand(4, generator=rng))
+        expect_equal(got, agreeing, f"kept tokens of greedy laws that agree {agreeing} times")
 
 
 # ---------------------------------------------------------------- the token after the kept ones
@@ -175,6 +180,9 @@ def a_full_acceptance_gives_the_bonus_token(call, rng):
         meaning = "all tokens were kept, so no position was rejected, and draft_probs has no row num_accepted"
         with explained(IndexError=meaning):
             got = call("next_token_probs", p, q, length)
+        first = call("next_token_probs", p, q, 0)
+        if isinstance(first, torch.Tensor) and torch.equal(first, p[length]):
+            fail("the target's last row came out although the first token was rejected")
         expect_close(
             got,
             p[length],
@@ -564,6 +572,11 @@ def decoding_is_faster_than_one_token_at_a_time(rng):
 # ---------------------------------------------------------------- what to expect
 
 
+def share(rng, low=0.2, high=0.95):
+    """A random number between the two, of four decimals."""
+    return round(low + (high - low) * float(torch.rand((), generator=rng)), 4)
+
+
 @check("speedup", points=1)
 def tar_is_kept_tokens_a_round(call, rng):
     """TAR: the sum of kept tokens over the number of rounds."""
@@ -580,7 +593,7 @@ def tar_is_kept_tokens_a_round(call, rng):
 @check("speedup", points=1)
 def expected_tokens_agree_with_counting(call, rng):
     """The mean number of tokens a round, against an exact sum over all outcomes."""
-    for a, length in ((0.0, 3), (0.3, 1), (0.8, 5), (0.95, 8), (0.5, 0)):
+    for a, length in ((0.0, 3), (share(rng), 1), (share(rng), 5), (share(rng), integer(rng, 2, 9)), (share(rng), 0)):
         outcomes = [(kept + 1) * a**kept * (1 - a if kept < length else 1) for kept in range(length + 1)]
         got = call("expected_tokens", a, length)
         if isinstance(got, int | float) and abs(got - (sum(outcomes) - 1)) < 1e-9 and length:
@@ -591,15 +604,18 @@ def expected_tokens_agree_with_counting(call, rng):
 @check("speedup", points=1)
 def certain_acceptance_is_no_division_by_zero(call, rng):
     """With a = 1 a round yields draft_length + 1 tokens."""
-    for length in (0, 1, 7):
-        got = call("expected_tokens", 1.0, length)
+    for length in (0, 1, integer(rng, 2, 9)):
+        got, less = call("expected_tokens", 1.0, length), call("expected_tokens", share(rng), length)
+        if length and abs(less - (length + 1)) < 1e-9:
+            fail("draft_length + 1 tokens came out although a is below 1", got=less)
         expect_close(got, length + 1, f"expected tokens for a = 1, draft length {length}", hint="(1 - a) is 0 there")
 
 
 @check("speedup", points=1)
 def speedup_is_tokens_over_cost(call, rng):
     """Expected tokens over the cost of the draft steps and one check."""
-    for a, length, cost in ((0.8, 5, 0.05), (0.4, 3, 0.2), (0.6, 0, 0.3), (1.0, 4, 0.0)):
+    for length, cost in ((5, 0.05), (integer(rng, 2, 9), share(rng)), (0, share(rng)), (4, 0.0)):
+        a = share(rng) if cost else 1.0
         tokens = sum(a**i for i in range(length + 1))
         got = call("predicted_speedup", a, length, cost)
         expect_close(
@@ -618,13 +634,14 @@ def the_best_length_weighs_tokens_against_cost(call, rng):
         speedups = [sum(a**i for i in range(g + 1)) / (g * cost + 1) for g in range(longest + 1)]
         return speedups.index(max(speedups))
 
+    likely = share(rng, 0.6, 0.9)
     for a, cost, longest in (
-        (0.8, 0.05, 12),
-        (0.9, 0.02, 10),
-        (0.6, 0.1, 8),
-        (0.2, 0.5, 8),
-        (0.0, 0.0, 5),
-        (0.7, 0.1, 1),
+        (likely, share(rng, 0.02, 0.05), 12),
+        (share(rng, 0.8, 0.95), share(rng, 0.01, 0.03), 10),
+        (share(rng, 0.5, 0.7), share(rng, 0.05, 0.2), 8),
+        (share(rng, 0.1, 0.3), share(rng, 0.4, 0.6), 8),
+        (0.0, 0.0, integer(rng, 3, 9)),
+        (likely, share(rng, 0.05, 0.2), 1),
     ):
         expect_equal(
             call("best_draft_length", a, cost, longest),

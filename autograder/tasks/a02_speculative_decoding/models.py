@@ -19,9 +19,10 @@ class Tables:
 
     def after(self, context: list[int]) -> torch.Tensor:
         """(V,) logits of the token after a context of any length."""
-        noise = torch.randn(self.vocab_size, generator=generator(self._key, context))
-        noise = (2 * noise).round()  # whole numbers: ties happen
-        return noise if self._like is None else self._like.after(context) + self._distance * noise
+        noise = 2 * torch.randn(self.vocab_size, generator=generator(self._key, context))
+        if self._like is None:
+            return noise.round()  # whole numbers: ties happen
+        return self._like.after(context) + self._distance * noise  # of which nobody can tell the whole numbers again
 
     def greedy(self, context: list[int], count: int) -> list[int]:
         """Plain greedy decoding: the tokens that any correct decoder must give."""

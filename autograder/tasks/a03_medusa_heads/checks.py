@@ -46,9 +46,14 @@ def the_logits_follow_the_formula(call, rng):
 
 @check("heads", points=1)
 def a_head_depends_on_its_own_weights_alone(call, rng):
-    """Another head's weights change nothing."""
+    """Another head's weights change nothing, and neither does another state."""
     weights, hidden = head_weights(rng, 3, 5, 8), normal(rng, 4, 5)
-    got = call("medusa_logits", hidden, *weights)
+    got = expect_tensor(call("medusa_logits", hidden, *weights), "the logits", shape=(3, 4, 8), dtype="float")
+    for row in range(4):
+        moved = hidden.clone()
+        moved[row] += 1
+        same = (call("medusa_logits", moved, *weights) - got).abs().amax((0, 2)) < 1e-5
+        expect_equal(same.tolist(), [other != row for other in range(4)], f"rows that stay when state {row} changes")
     for other in range(3):
         changed = [x.clone() for x in weights]
         for x in changed:
@@ -234,7 +239,9 @@ def hidden_rows_play_no_part(call, rng):
     mask = torch.zeros(5, 5, dtype=torch.bool)
     for node in range(5):
         mask[node, walk(parents, node)] = True
-    before = call("tree_attention", q, k, v, mask)
+    before = expect_tensor(call("tree_attention", q, k, v, mask), "the output", shape=(5, 2, 4), dtype="float")
+    if not bool(before.isfinite().all()):
+        fail("the output holds NaN or infinity", got=before)
     k[text + 2], v[text + 2] = 9 * k[text + 2], v[text + 2] + 1000
     after = call("tree_attention", q, k, v, mask)
     for node in (0, 1, 3):
@@ -293,6 +300,9 @@ def the_first_guess_is_judged_too(call, rng):
     for _ in range(10):
         parents, paths, tokens = guessed_tree(rng, 9)
         choices = target_choices(rng, parents, tokens, 1.0)
+        want = kept_path(parents, matching_nodes(parents, tokens, choices))
+        got = path_of(call("matching_path", tokens, choices, paths))
+        expect_equal(got, want, "kept nodes where the target chose a first guess", hint="the root and more")
         first = {int(tokens[n]) for n, p in enumerate(parents) if p == 0}
         choices[0] = next(token for token in range(11) if token not in first)
         got = path_of(call("matching_path", tokens, choices, paths))
@@ -305,15 +315,19 @@ def the_first_guess_is_judged_too(call, rng):
 @check("verify", points=1)
 def ended_paths_accept_nothing(call, rng):
     """A target that writes 0, or the token of the last node, after a short path gets nothing more from it."""
-    paths, tokens = torch.tensor([[0, 1, -1, -1], [0, 2, 3, 4]]), torch.tensor([3, 5, 6, 7, 0])
-    for token in (0, 3):
-        choices = torch.tensor([5, token, token, token, token])
-        got = path_of(call("matching_path", tokens, choices, paths))
-        expect_equal(got, [0, 1], "kept nodes", hint="-1 says that the path has ended: it is no token and no node")
-    probs = torch.full((5, 8), 0.125)
-    probs[0] = torch.nn.functional.one_hot(torch.tensor(5), 8)
-    got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
-    expect_equal(got, [0, 1], "kept nodes", hint="-1 says that the path has ended: it is no token and no node")
+    tokens, hint = torch.tensor([3, 5, 6, 7, 0]), "-1 says that the path has ended: it is no token and no node"
+    for leaf in range(1, 5):  # of the short path
+        paths = torch.tensor([[0, leaf, -1, -1], [0, *(node for node in range(1, 5) if node != leaf)]])
+        paths = paths[torch.randperm(2, generator=rng)]
+        for token in (0, 3):
+            choices = torch.full((5,), token)
+            choices[0] = tokens[leaf]
+            got = path_of(call("matching_path", tokens, choices, paths))
+            expect_equal(got, [0, leaf], f"kept nodes of the paths {paths.tolist()}", hint=hint)
+        probs = torch.full((5, 8), 0.125)
+        probs[0] = torch.nn.functional.one_hot(tokens[leaf], 8)
+        got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
+        expect_equal(got, [0, leaf], f"kept nodes of the paths {paths.tolist()}", hint=hint)
 
 
 def typical_bar(p, epsilon, delta):
@@ -397,6 +411,17 @@ def kept_rows(call, rng, position, nodes, path, shape=(2, 1, 2, 3)):
     return before, [expect_tensor(part, "a part of the cache", shape=tuple(before[0].shape)) for part in got]
 
 
+def expect_moved(before, after, position, path):
+    """Every kept row stands in its new place."""
+    for name, old, new in zip(("keys", "values"), before, after, strict=True):
+        for j, node in enumerate(path):
+            if not torch.equal(new[:, :, position + j], old[:, :, position + node]):
+                fail(
+                    f"row {position + j} of the {name} should hold node {node}, the {j}-th kept one, which was "
+                    f"written to row {position + node}; path {path}, root in row {position}"
+                )
+
+
 def random_path(rng, nodes):
     return [0, *sorted((torch.randperm(nodes - 1, generator=rng)[: integer(rng, 1, nodes - 2)] + 1).tolist())]
 
@@ -406,21 +431,17 @@ def kept_rows_of_keys_and_values_close_up(call, rng):
     """Row position + j holds what stood in row position + path[j], in every layer, head and batch row."""
     for _ in range(8):
         position, path = integer(rng, 1, 9), random_path(rng, 9)
-        before, after = kept_rows(call, rng, position, 9, path, (2, 2, 2, 3))
-        for name, old, new in zip(("keys", "values"), before, after, strict=True):
-            for j, node in enumerate(path):
-                if not torch.equal(new[:, :, position + j], old[:, :, position + node]):
-                    fail(
-                        f"row {position + j} of the {name} should hold node {node}, the {j}-th kept one, which was "
-                        f"written to row {position + node}; path {path}, root in row {position}"
-                    )
+        expect_moved(*kept_rows(call, rng, position, 9, path, (2, 2, 2, 3)), position, path)
 
 
 @check("cache", points=1)
 def the_text_before_the_root_stays(call, rng):
     """Rows before the root are not touched, wherever the root stands."""
     for position in (0, 1, 6):
-        before, after = kept_rows(call, rng, position, 7, random_path(rng, 7))
+        path = [0, 2, *(node + 2 for node in random_path(rng, 5)[1:])]
+        before, after = kept_rows(call, rng, position, 7, path)
+        if all(map(torch.equal, after, before)):
+            fail("nothing moved: a cache that stays as it was keeps the text, and the rejected nodes as well")
         for name, old, new in zip(("keys", "values"), before, after, strict=True):
             if not torch.equal(new[:, :, :position], old[:, :, :position]):
                 fail(f"rows before row {position}, the root's, changed in the {name}")
@@ -434,6 +455,7 @@ def the_root_alone_and_whole_lines_stay_where_they_are(call, rng):
         for name, old, new in zip(("keys", "values"), before, after, strict=True):
             if not torch.equal(new[:, :, : 4 + len(path)], old[:, :, : 4 + len(path)]):
                 fail(f"path {path} has no gaps, so its rows stay as they are in the {name}")
+    expect_moved(*kept_rows(call, rng, 4, 5, [0, 2, 4]), 4, [0, 2, 4])  # one with gaps does not
 
 
 # ---------------------------------------------------------------- the choice of a tree
@@ -497,7 +519,11 @@ def no_tree_yields_more(call, rng):
 @check("search", points=1)
 def a_lower_rank_can_be_better(call, rng):
     """Accuracies that do not fall with the rank, and heads that are better than those before."""
-    expect_best(call, [[0.1, 0.55, 0.2], [0.05, 0.9, 0.02]], (2, 3, 4, 6))
+    for _ in range(3):
+        first, second = (torch.tensor(row) * (1 - 0.1 * torch.rand(3, generator=rng))
+                         for row in ([0.55, 0.2, 0.1], [0.9, 0.05, 0.02]))  # fmt: skip
+        rolled = [row.roll(integer(rng, 1, 2)).tolist() for row in (first, second)]
+        expect_best(call, rolled, (2, 3, 4, 6))
 
 
 @check("search", points=1)

@@ -6,7 +6,6 @@ import torch
 
 from autograder.engine import (
     Callback,
-    CheckFailed,
     Remote,
     Trial,
     check,
@@ -206,23 +205,12 @@ def run_kernel(call, rng, heads, num_queries, num_keys, dim, causal, block_m=16,
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
     q, slopes = q * factor, 0.1 + torch.rand(heads, generator=rng)
     want = sloped_attention(q, k, v, slopes, causal)
-    refuse_what_no_kernel_computes(call, (q, k, v, slopes, causal, block_m, block_n), want[0])
     got = launch(call, q, k, v, slopes, causal, block_m, block_n)
     what = f"{heads} heads, {num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
     flat = attention(q, k, v, causal)[0]
     if torch.allclose(got[0].double(), flat, atol=1e-4) and not torch.allclose(want[0], flat, atol=1e-3):
         fail("this is attention without slopes: take slope times distance off the scores", of=what)
     expect_pair(got, want, what, atol=1e-4)
-
-
-def refuse_what_no_kernel_computes(call, arguments, want):
-    """The right numbers from a kernel that does nothing were computed elsewhere: no check of the kernel takes them."""
-    try:
-        out, _ = launch(call, *arguments, Remote(":NoKernel"))
-    except CheckFailed:
-        return
-    if out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-3):
-        fail("the right numbers came out although the kernel did nothing: the output was computed elsewhere")
 
 
 @check("kernel", points=2)
@@ -443,7 +431,7 @@ def long_sequences_fit(call, rng):
     length = 600_000
     q, k, v = (random(rng, length, 2) for _ in range(3))
     got = expect_tensor(call("linear_attention", q, k, v), "the output", shape=(length, 2), dtype="float")
-    some = torch.arange(0, length, 99_991)
+    some = torch.randint(length, (16,), generator=rng)
     want = weighted_mean(kernel_weights(q[some], k, False), v)
     expect_close(got[some], want, "some rows of the output", atol=1e-4, rtol=1e-3)
 
@@ -486,7 +474,7 @@ def linear_attention_is_faster_than_softmax_attention(rng):
     """Time at 4,096 positions against softmax attention with all scores in memory, by the judge's clock."""
     q, k, v = (random(rng, 4096, 32) for _ in range(3))
     as_heads = tuple(x[None, :, None] for x in (q, k, v))  # (B, T, H, D)
-    some = torch.arange(0, 4096, 331)
+    some = torch.randint(4096, (64,), generator=rng)  # nobody knows beforehand which rows are looked at
 
     def verify(got):
         got = expect_tensor(got, "the output", dtype="float").reshape(4096, 32)

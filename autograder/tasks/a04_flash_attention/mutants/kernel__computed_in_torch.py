@@ -21,42 +21,7 @@ def attention_kernel(
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
 ):
-    head = tl.program_id(1)
-    rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    depth = tl.arange(0, D)[None, :]
-    real_rows = (rows < num_queries)[:, None]
-    q += head * num_queries * D  # heads lie one behind the other: (H, S, D)
-    k += head * num_keys * D
-    v += head * num_keys * D
-    out += head * num_queries * D
-    shift = num_keys - num_queries
-
-    query = tl.load(q + rows[:, None] * D + depth, mask=real_rows, other=0.0)
-    highest = tl.full([BLOCK_M], float("-inf"), tl.float32)
-    total = tl.zeros([BLOCK_M], tl.float32)
-    weighted = tl.zeros([BLOCK_M, D], tl.float32)
-    for start in range(0, num_keys, BLOCK_N):
-        columns = start + tl.arange(0, BLOCK_N)
-        real_columns = (columns < num_keys)[:, None]
-        key = tl.load(k + columns[:, None] * D + depth, mask=real_columns, other=0.0)
-        value = tl.load(v + columns[:, None] * D + depth, mask=real_columns, other=0.0)
-        scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
-        scores -= tl.load(slopes + head) * tl.abs(rows[:, None] + shift - columns[None, :])
-        visible = (columns < num_keys)[None, :]
-        if CAUSAL:
-            visible &= columns[None, :] <= rows[:, None] + shift
-        scores = tl.where(visible, scores, float("-inf"))
-        new_highest = tl.maximum(highest, tl.max(scores, 1))
-        base = tl.where(new_highest == float("-inf"), 0.0, new_highest)
-        p = tl.exp(scores - base[:, None])
-        shrink = tl.exp(highest - base)
-        total = total * shrink + tl.sum(p, 1)
-        weighted = weighted * shrink[:, None] + tl.dot(p, value, input_precision="ieee")
-        highest = new_highest
-
-    divisor = tl.where(total == 0.0, 1.0, total)
-    tl.store(out + rows[:, None] * D + depth, weighted / divisor[:, None], mask=real_rows)
-    tl.store(lse + head * num_queries + rows, highest + tl.log(divisor), mask=rows < num_queries)
+    pass
 
 
 def kernel_attention(q, k, v, slopes, causal, block_m, block_n, kernel=attention_kernel):

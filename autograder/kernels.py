@@ -1,0 +1,116 @@
+"""What is taken of a cell that is to hold Triton kernels: the kernels, and nothing that could compute in their place.
+
+In Triton's interpreter a kernel is Python and could do whatever Python can. Compiled for a GPU it knows its own names,
+`tl`, constants and other kernels; whoever uses more there gets an error, so here too.
+"""
+
+import ast
+
+KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
+OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
+NOT_OF_A_KERNEL = frozenset({"core", "semantic", "standard", "random", "extra", "target_info", "handle"})
+NOT_IN_A_KERNEL = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.ClassDef, ast.Lambda, ast.Try)
+NOT_IN_A_KERNEL += (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)  # whose names are not the kernel's
+Kernel = ast.FunctionDef
+
+
+def kernels_only(source: str, host: str) -> str:
+    """The kernels and constants of a cell, each on its own lines, and behind them the code that launches them.
+
+    A kernel that uses what no kernel has gives way to an error that says so. A cell with a mistake of syntax stays as
+    it is, for the worker to say where.
+    """
+    try:
+        return _kernels_only(ast.parse(source).body, source, host)
+    except (SyntaxError, ValueError):
+        return source
+    except (RecursionError, MemoryError):  # what is too deep to be looked at could still be run
+        return f"raise SyntaxError('the cell is nested too deeply')\n{host}"
+
+
+def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
+    shared = _lines_of_several(body)
+    kept = [node for node in body if (_is_kernel(node) or _is_constant(node)) and not shared & _lines(node)]
+    names = {node.name for node in kept if isinstance(node, Kernel)}
+    names |= {name for node in kept if not isinstance(node, Kernel) for name in _stored(node)}
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Python counts them
+    taken = [""] * len(lines)
+    for node in kept:
+        stranger = _stranger(node, names) if isinstance(node, Kernel) else None
+        for number in sorted(_lines(node)):
+            taken[number - 1] = lines[number - 1] if stranger is None else ""
+        if stranger is not None:
+            said = f"{node.name} uses `{stranger}`: a Triton kernel knows its own names, tl and other kernels"  # type: ignore[attr-defined]
+            taken[node.lineno - 1] = f"raise NameError({said!r})"
+    return "\n".join([*taken, host])
+
+
+def _is_kernel(node: ast.stmt) -> bool:
+    return isinstance(node, Kernel) and [ast.unparse(one) for one in node.decorator_list] == ["triton.jit"]
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    """An assignment of numbers, plain or as `tl.constexpr(...)`, to names."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return False
+    if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "tl.constexpr":
+        return False
+    value = node.value
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "tl.constexpr" and len(value.args) == 1:
+        value = value.args[0]
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return all(isinstance(target, ast.Name) and target.id not in KNOWN for target in targets)
+
+
+def _stored(node: ast.AST) -> set[str]:
+    """The names that are assigned to in it."""
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+
+
+def _lines(node: ast.stmt) -> set[int]:
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+    return set(range(first, (node.end_lineno or first) + 1))
+
+
+def _lines_of_several(body: list[ast.stmt]) -> set[int]:
+    """Lines on which more than one statement stands."""
+    seen: set[int] = set()
+    shared: set[int] = set()
+    for node in body:
+        shared |= seen & _lines(node)
+        seen |= _lines(node)
+    return shared
+
+
+def _stranger(kernel: Kernel, names: set[str]) -> str | None:
+    """The first thing in a kernel that kernels do not have."""
+    for default in filter(None, (*kernel.args.defaults, *kernel.args.kw_defaults)):
+        if not isinstance(default, ast.Constant):
+            return ast.unparse(default)
+    nodes = list(ast.walk(kernel))
+    annotations = [kernel.returns, *(one.annotation for one in nodes if isinstance(one, ast.arg))]
+    for annotation in filter(None, annotations):
+        if ast.unparse(annotation) != "tl.constexpr":
+            return ast.unparse(annotation)
+    known = KNOWN | names | {one.arg for one in nodes if isinstance(one, ast.arg)} | _stored(kernel)
+    for node in nodes:
+        if isinstance(node, NOT_IN_A_KERNEL):
+            return type(node).__name__.lower()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node is not kernel:
+            return node.name
+        if isinstance(node, ast.Name) and node.id not in known:
+            return node.id
+        if isinstance(node, ast.Attribute) and _is_foreign(node):
+            return ast.unparse(node)
+    return None
+
+
+def _is_foreign(node: ast.Attribute) -> bool:
+    """An attribute by which one gets from `tl`, `triton` or a tensor to the rest of Python."""
+    if node.attr.startswith("_") or node.attr in NOT_OF_A_KERNEL:
+        return True
+    return isinstance(node.value, ast.Name) and node.value.id == "triton" and node.attr not in OF_TRITON

@@ -1,0 +1,106 @@
+"""Of a cell that is to hold Triton kernels only those are taken, on their own lines; ours launches them."""
+
+import pytest
+
+from autograder.course import Course
+from autograder.engine import load_task
+from autograder.kernels import kernels_only
+from tests.autograder.toy import ROOT
+
+HOST = "def host():\n    return 1\n"
+KERNEL = """@triton.jit
+def kernel(x, out, N: tl.constexpr, WIDE: tl.constexpr = 2):
+    i = tl.program_id(0) * WIDE + tl.arange(0, N)
+    for start in range(0, 4, SIZE):
+        y = helper(tl.load(x + i, mask=i < start, other=float("-inf")).to(tl.float32))
+    z = tl.math.exp(y)
+    tl.store(out + i, z.trans())"""
+HELPER = "@triton.jit\ndef helper(x):\n    return tl.where(x > LEAST, x, tl.zeros_like(x))"
+CONSTANTS = "SIZE: tl.constexpr = 16\nLEAST = tl.constexpr(-1.5)"
+
+
+def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
+    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\ndef host():\n    return 2\nhost()\n"
+    taken = kernels_only(cell, HOST)
+    assert taken.endswith(f"\n{HOST}")
+    for part in (CONSTANTS, HELPER, KERNEL):
+        assert cell[: cell.index(part)].count("\n") == taken[: taken.index(part)].count("\n")
+    for gone in ("import os", "print", "return 2", "# a remark"):
+        assert gone not in taken
+
+
+@pytest.mark.parametrize(
+    ("line", "stranger"),
+    [
+        ("torch.softmax(x, 0)", "torch"),
+        ("import gc", "import"),
+        ("from os import _exit", "importfrom"),
+        ("__import__('os')", "__import__"),
+        ("open('/etc/passwd')", "open"),
+        ("global SIZE", "global"),
+        ("tl.core.inspect", "tl.core"),
+        ("triton.testing.torch", "triton.testing"),
+        ("x.handle.data", "x.handle"),
+        ("x.__class__", "x.__class__"),
+        ("(lambda: host)()", "lambda"),
+        ("host()", "host"),
+        ("[torch for torch in x]; torch.ones(1)", "listcomp"),
+        ("try:\n        y\n    except Exception as torch:\n        pass", "try"),
+    ],
+)
+def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, stranger):
+    taken = kernels_only(f"@triton.jit\ndef kernel(x):\n    y = x\n    {line}\n", HOST)
+    assert taken.splitlines()[1].startswith(f"raise NameError('kernel uses `{stranger}`")
+    assert not any(taken.removesuffix(HOST).splitlines()[2:])
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "attention_kernel = object()",
+        "class attention_kernel: pass",
+        "@triton.jit\n@other\ndef kernel(x): pass",
+        "@other\ndef kernel(x): pass",
+        "tl = 3",
+        "SIZE = len(open('/etc/passwd').read())",
+        "SIZE = 1; print(2)",
+        "if True:\n    import os",
+        "SIZE: print(2) = 1",
+        "SIZE = {[]: 1}",
+    ],
+)
+def test_nothing_else_is_taken(cell):
+    assert kernels_only(cell, HOST).strip() == HOST.strip()
+
+
+@pytest.mark.parametrize("given", ["x=print(torch)", "torch=torch", "x=(tl := torch)", "x: torch", "*, torch=torch"])
+def test_defaults_and_annotations_are_run_outside_of_a_kernel(given):
+    assert "raise NameError" in kernels_only(f"@triton.jit\ndef kernel({given}): pass", HOST)
+
+
+@pytest.mark.parametrize("end", ["\x0c", "\x1c", "\u2028", "\x85"])
+def test_lines_are_counted_as_python_counts_them(end):
+    cell = f"# {end}\nimport os\n{HELPER}\n{KERNEL}\n{CONSTANTS}\nimport sys\n"
+    taken = kernels_only(cell, HOST)
+    assert "import" not in taken
+    assert KERNEL in taken
+
+
+@pytest.mark.parametrize("deep", ["x = " + "-" * 20_000 + "1", "x = 1" + "+1" * 60_000, "x" + ".y" * 60_000])
+def test_what_is_too_deep_to_be_looked_at_is_not_run(deep):
+    taken = kernels_only(f"import os\n{deep}\n", HOST)
+    assert "import os" not in taken
+    assert taken.endswith(HOST)
+
+
+def test_what_cannot_be_read_stays_for_the_worker_to_say():
+    assert kernels_only("def (", HOST) == "def ("
+
+
+def test_the_host_is_the_one_that_students_are_given():
+    """Up to the default of `kernel`, which a cell of theirs has defined before."""
+    task = load_task(Course(ROOT).tasks("a04_flash_attention"))
+    released = Course(ROOT).student_notebook("a04_flash_attention").read_text(encoding="utf-8")
+    for line in task.exercises["kernel"].host.strip().splitlines():
+        line = line.replace("kernel=None", "kernel=attention_kernel").replace("(kernel or attention_kernel)", "kernel")
+        assert line.replace("\\", "\\\\").replace('"', '\\"') in released, line
