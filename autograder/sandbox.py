@@ -22,7 +22,7 @@ from autograder.workspace import allowed_packages
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.nursery import main; main()"
-WAIT = ("/bin/sh", "-c", "echo ready; exec sleep infinity")  # all that runs in a sandbox until its worker comes
+WAIT = ("/bin/sh", "-c", "echo ready; read until")  # what holds a sandbox open, for as long as the judge lives
 INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000
@@ -72,7 +72,7 @@ class Sandbox:
         status, status_in_child = os.pipe()
         inherited = [status_in_child, *([user_namespace()] if os.geteuid() == 0 else [])]
         self._process = subprocess.Popen(
-            bubblewrap(lib, limits, status_in_child), pass_fds=inherited, stdin=subprocess.DEVNULL,
+            bubblewrap(lib, limits, status_in_child), pass_fds=inherited, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         os.close(status_in_child)
