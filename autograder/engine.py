@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from autograder.calls import Call, LocalCall
+from autograder.device import DEVICES
 from autograder.expect import (
     MISSING_RETURN,
     CheckFailed,
@@ -113,7 +114,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise of a task.toml, with the fields named as there; `shows` has the task's own before the exercise's."""
+    """One exercise of a task.toml, with the fields named as there; `shows` has the task's own before the exercise's.
+
+    `needs` names the device without which it is not graded, one of `device.DEVICES`; the CPU by default.
+    """
 
     id: str
     title: str
@@ -124,6 +128,7 @@ class Exercise:
     injects: Mapping[str, str] = field(default_factory=dict)
     deadline_s: float = DEFAULT_EXERCISE_S
     hints: tuple[str, ...] = ()
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -182,13 +187,15 @@ def load_task(folder: Path, hidden: bool = True) -> Task:
     """Read task.toml, visible.py and, unless `hidden` is off or it is not there, checks.py.
 
     Raises:
-        ValueError: a check names no exercise of the task, or two checks have the same name.
+        ValueError: a check names no exercise of the task, two checks have the same name, or an unknown device is needed.
     """
     raw = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
     exercises = {}
     for one in raw["exercise"]:
         shows = (*raw.get("shows", ()), *one.get("shows", ()))
         exercises[one["id"]] = Exercise(**{**one, "provides": tuple(one.get("provides", ())), "shows": shows})
+    if strange := sorted({one.needs for one in exercises.values()} - {"", *DEVICES}):
+        raise ValueError(f"{folder}: an exercise needs {strange[0]!r}, known: {', '.join(DEVICES)}")
     found = [Check(**{**vars(one), "visible": True}) for one in _checks_in(folder / "visible.py")]
     if hidden and (folder / "checks.py").is_file():
         found += _checks_in(folder / "checks.py")
