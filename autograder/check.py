@@ -107,7 +107,7 @@ class Checker:
         for one in self._task.checks[exercise]:
             with _patience(PATIENCE_S) as interrupted:
                 outcome = run_check(one, call, generator(_KEY, one.name))
-            outcomes.append((one.title, outcome.passed, *(interrupted or [outcome.message])))
+            outcomes.append((one.title, outcome.passed, interrupted[0] if interrupted else outcome.message))
             if interrupted:
                 break
         report = Report(about.title, outcomes)

@@ -1,6 +1,6 @@
-"""What differs between devices for judge and worker: the clock that decides, waiting, the second-level cache, health.
+"""What differs between devices for judge and worker: the clock that decides, waiting, the L2 cache, health.
 
-`Device` is the CPU. Judge and worker each make an object of the same class, by name; nothing of it crosses between them.
+`Device` is the CPU. Judge and worker each make an object of the same class by name; nothing of it crosses between them.
 A new kind of device is a class here and a line in DEVICES.
 """
 
@@ -118,7 +118,8 @@ class Cuda(Device):
         return {"TRITON_INTERPRET": "0", **chosen}
 
     def pin(self, memory: torch.Tensor) -> None:
-        torch.cuda.cudart().cudaHostRegister(memory.data_ptr(), memory.numel(), 0)  # refused: it stays pageable
+        if runtime := torch.cuda.cudart():
+            runtime.cudaHostRegister(memory.data_ptr(), memory.numel(), 0)  # where it is refused it stays pageable
 
     def receive(self, memory: torch.Tensor) -> torch.Tensor:
         return memory.to("cuda")

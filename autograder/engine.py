@@ -187,7 +187,8 @@ def load_task(folder: Path, hidden: bool = True) -> Task:
     """Read task.toml, visible.py and, unless `hidden` is off or it is not there, checks.py.
 
     Raises:
-        ValueError: a check names no exercise of the task, two checks have the same name, or an unknown device is needed.
+        ValueError: a check names no exercise of the task, two checks have the same name, or the device that an exercise
+            needs is unknown.
     """
     raw = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
     exercises = {}

@@ -112,7 +112,7 @@ class RemoteCall(Call):
         return self.wall_s if self.device.by_wall else self.cpu_s
 
     def require_rest(self) -> None:
-        """Raise CheckFailed where something of a frozen worker goes on, Busy where the device does not rest without it."""
+        """Raise CheckFailed where something of a frozen worker goes on, Busy where the device is busy without it."""
         if self._worker is not None and self.device.starts_programs and self._worker.has_company():
             raise CheckFailed("When your function had answered, a process that it had started was still running.")
         if self.device.is_idle():

@@ -98,7 +98,7 @@ class Arena:
         return [NAMES[tensor.dtype], list(tensor.shape), offset]
 
     def take(self, description: Any, budget: "Budget") -> torch.Tensor:
-        """A copy of a described tensor, private to this process; the description is checked, and its size is charged to the budget."""
+        """A copy of a described tensor, private to this process; its description is checked and its size charged."""
         if not (isinstance(description, list) and len(description) == 3):
             raise ProtocolError("a tensor's description is not [dtype, shape, offset]")
         name, shape, offset = description
