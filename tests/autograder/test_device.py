@@ -3,6 +3,7 @@
 Each defence is also taken out, to see that without it the trick works.
 """
 
+import fcntl
 import math
 import time
 
@@ -406,3 +407,14 @@ def test_a_machine_without_a_gpu_has_none(monkeypatch):
     assert device_for("gpu") is None
     assert device_for("").binds() == []
     assert "nvml" in Cuda().state()
+
+
+def test_judges_take_turns_on_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(Cuda, "flush", lambda self: None)
+    with Cuda().reserved():
+        (lock,) = tmp_path.glob("nimblelm-gpu-*.lock")
+        with open(lock, "ab") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with open(lock, "ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
