@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from autograder.device import device_for, missing
 from autograder.engine import LocalCall, generator, load_task, run_check
 
 PATIENCE_S = 20.0
@@ -22,13 +23,20 @@ _KEY = b"visible"  # the same inputs every time, so that a failure can be looked
 
 
 class Report:
-    """What the visible checks of one exercise found. `repr` is the text that was printed."""
+    """What the visible checks of one exercise found. `repr` is the text that was printed.
 
-    def __init__(self, title: str, outcomes: list[tuple[str, bool, str]]) -> None:
+    Args:
+        outcomes: title, whether it passed (None: it was not run) and message of each check.
+        lacking: a sentence about the device without which none was run.
+    """
+
+    def __init__(self, title: str, outcomes: list[tuple[str, bool | None, str]], lacking: str = "") -> None:
         self.passed = all(passed for _, passed, _ in outcomes)
         lines = [_line(*outcome) for outcome in outcomes]
-        count = sum(passed for _, passed, _ in outcomes)
+        count = sum(bool(passed) for _, passed, _ in outcomes)
         summary = f"{title}: {count} of {len(outcomes)} visible checks passed. The hidden ones run when it is graded."
+        if lacking:
+            summary = f"{title}: not checked. {lacking} If the machine that grades it has one, it is graded there."
         self._text = "\n".join([*lines, summary])
 
     def __repr__(self) -> str:
@@ -38,8 +46,9 @@ class Report:
         """Nothing: the report was printed already, and a cell's last value would show it again."""
 
 
-def _line(title: str, passed: bool, message: str) -> str:
-    return f"{'✓' if passed else '✗'} {title}" + (f"\n    {message}" if message else "")
+def _line(title: str, passed: bool | None, message: str) -> str:
+    mark = {True: "✓", False: "✗", None: "–"}[passed]
+    return f"{mark} {title}" + (f"\n    {message}" if message else "")
 
 
 @contextmanager
@@ -88,12 +97,17 @@ class Checker:
         about = self._task.exercises[self._known(exercise)]
         if len(functions) != len(about.provides):
             raise ValueError(f"exercise {exercise!r} needs {', '.join(about.provides)}; got {len(functions)} functions")
+        outcomes: list[tuple[str, bool | None, str]] = []
+        if device_for(about.needs) is None:
+            outcomes = [(one.title, None, "") for one in self._task.checks[exercise]]
+            report = Report(about.title, outcomes, missing(about.needs))
+            print(report)
+            return report
         call = LocalCall({**self._setup, **dict(zip(about.provides, functions, strict=True))})
-        outcomes = []
         for one in self._task.checks[exercise]:
             with _patience(PATIENCE_S) as interrupted:
                 outcome = run_check(one, call, generator(_KEY, one.name))
-            outcomes.append((one.title, outcome.passed, *(interrupted or [outcome.message])))
+            outcomes.append((one.title, outcome.passed, interrupted[0] if interrupted else outcome.message))
             if interrupted:
                 break
         report = Report(about.title, outcomes)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from autograder.calls import Call, LocalCall
+from autograder.device import DEVICES
 from autograder.expect import (
     MISSING_RETURN,
     CheckFailed,
@@ -116,6 +117,7 @@ class Exercise:
     """One exercise of a task.toml, with the fields named as there; `shows` has the task's own before the exercise's.
 
     Where there is a `host`, only Triton kernels are taken of a cell, and that code of ours launches them.
+    `needs` names the device without which it is not graded, one of `device.DEVICES`; the CPU by default.
     """
 
     id: str
@@ -128,6 +130,7 @@ class Exercise:
     deadline_s: float = DEFAULT_EXERCISE_S
     hints: tuple[str, ...] = ()
     host: str = ""
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,13 +189,16 @@ def load_task(folder: Path, hidden: bool = True) -> Task:
     """Read task.toml, visible.py and, unless `hidden` is off or it is not there, checks.py.
 
     Raises:
-        ValueError: a check names no exercise of the task, or two checks have the same name.
+        ValueError: a check names no exercise of the task, two checks have the same name, or the device that an exercise
+            needs is unknown.
     """
     raw = tomllib.loads((folder / "task.toml").read_text(encoding="utf-8"))
     exercises = {}
     for one in raw["exercise"]:
         shows = (*raw.get("shows", ()), *one.get("shows", ()))
         exercises[one["id"]] = Exercise(**{**one, "provides": tuple(one.get("provides", ())), "shows": shows})
+    if strange := sorted({one.needs for one in exercises.values()} - {"", *DEVICES}):
+        raise ValueError(f"{folder}: an exercise needs {strange[0]!r}, known: {', '.join(DEVICES)}")
     found = [Check(**{**vars(one), "visible": True}) for one in _checks_in(folder / "visible.py")]
     if hidden and (folder / "checks.py").is_file():
         found += _checks_in(folder / "checks.py")

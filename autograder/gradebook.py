@@ -10,7 +10,7 @@ import sysconfig
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,10 +52,12 @@ def register(course: Course, assignment: str, source: str, db_url: str | None = 
     db_url = db_url or course.db_url
     with _open(db_url) as book:
         _make_room(book, assignment, marked_cells(source))
+        left_out = {cell.name: 0.0 for cell in _graded_cells(book, assignment) if cell.max_score == 0}
     with tempfile.TemporaryDirectory() as staging:
         converter = _generator(course, assignment, source, Path(staging))
         converter.coursedir.db_url = db_url
         _run(course, converter, f"register {assignment}")
+    set_maxima(db_url, assignment, left_out)
 
 
 def autograde(course: Course, assignment: str, student: str, settings: "Config | None" = None) -> None:
@@ -96,6 +98,25 @@ def reset(db_url: str, assignment: str, student: str) -> None:
         for notebook in submission.notebooks:
             for grade in notebook.grades:
                 grade.auto_score, grade.needs_manual_grade = None, True
+        book.db.commit()
+
+
+def set_maxima(db_url: str, assignment: str, maxima: Mapping[str, float]) -> None:
+    """Say what graded cells are worth: 0 is for those that this machine cannot grade, for want of a GPU.
+
+    nbgrader has one maximum for all students. So a cell that somebody has points in keeps it, and those who could not
+    be graded there wait for a person; otherwise nobody has to mark anything.
+    """
+    with _open(db_url) as book:
+        for cell in _graded_cells(book, assignment):
+            wanted = maxima.get(cell.name, cell.max_score)
+            has_scores = any(grade.auto_score is not None or grade.manual_score is not None for grade in cell.grades)
+            if wanted != cell.max_score and (wanted or not has_scores):
+                cell.max_score = wanted
+                _renew_checksum(book.find_source_cell(cell.name, assignment, assignment), wanted)
+            for grade in cell.grades:
+                if grade.auto_score is None and cell.name in maxima:
+                    grade.needs_manual_grade = grade.manual_score is None and cell.max_score > 0
         book.db.commit()
 
 
@@ -189,6 +210,25 @@ def _run(course: Course, converter: Any, what: str) -> None:
     finally:
         log.removeHandler(handler)
         handler.close()
+
+
+def _graded_cells(book: Any, assignment: str) -> list[Any]:
+    from nbgrader.api import MissingEntry
+
+    try:
+        return list(book.find_notebook(assignment, assignment).grade_cells)
+    except MissingEntry:
+        return []
+
+
+def _renew_checksum(source: Any, points: float) -> None:
+    """nbgrader holds a graded cell's points in its checksum, too."""
+    from nbformat import from_dict
+    from nbgrader.utils import compute_checksum
+
+    mark = {"grade_id": source.name, "grade": True, "solution": False, "locked": True, "points": points}
+    cell = {"source": source.source, "cell_type": source.cell_type, "metadata": {"nbgrader": mark}}
+    source.checksum = compute_checksum(from_dict(cell))
 
 
 def _make_room(book: Any, assignment: str, wanted: set[str]) -> None:

@@ -22,7 +22,7 @@ from autograder.engine import Check, Speed, Trial
 from autograder.judge import Job as JudgeJob
 from autograder.judge import forbidden_paths
 from autograder.judging import Job, Policy, judging_for
-from autograder.mutants import kill_table, read_mutants
+from autograder.mutants import exercise_of, kill_table, read_mutants
 from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.result import Result
@@ -195,8 +195,8 @@ def _solutions_and_wrong_answers(trying: Trying) -> tuple[bool, str]:
             table = kill_table(trying.course, name, quick=True, workers=trying.workers)
             solution, stub = table.solution, table.stub
             killed += sum(one.killed for one in table.verdicts)
-        planted += len(read_mutants(trying.course, name))
-        whole = all(exercise.status == "graded" for exercise in solution.exercises.values())
+        whole = all(exercise.status == "graded" or exercise.not_here for exercise in solution.exercises.values())
+        planted += sum(exercise_of(one) in solution.graded for one in read_mutants(trying.course, name))
         full.append(whole and solution.score == solution.max > 0)
         none.append(stub.score == 0)
     caught = f"{planted} wrong answers left out" if trying.quick else f"{killed} of {planted} wrong answers caught"

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from autograder.calls import OwnTimeUp
+from autograder.device import CPU, device_for, missing
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
 from autograder.kernels import kernels_only
 from autograder.process import Nursery
@@ -31,8 +32,8 @@ from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process", "protocol")
-SOURCES += ("remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+SOURCES = ("calls", "device", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process")
+SOURCES += ("protocol", "remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500
@@ -121,7 +122,7 @@ class Judge:
             Workspace(Path(self.job.lib)) as workspace,
             Nursery(workspace, self._limits, self.job.sandbox) as nursery,
         ):
-            found = {exercise.id: self._exercise(nursery, exercise) for exercise in self._exercises}
+            found = {exercise.id: self._on_its_device(nursery, exercise) for exercise in self._exercises}
         seconds = round(time.monotonic() - began, 3)
         self._progress({"event": "end", "seconds": seconds})
         result = {
@@ -137,6 +138,24 @@ class Judge:
 
     def _total(self) -> int:
         return sum(len(self.task.checks[exercise.id]) for exercise in self._exercises)
+
+    def _on_its_device(self, nursery: Nursery, exercise: Exercise) -> dict[str, Any]:
+        """Judge an exercise on the device that it needs; where that is not here, none of its checks is graded."""
+        device = device_for(exercise.needs)
+        if device is CPU:
+            return self._exercise(nursery, exercise)
+        if device is not None:
+            with device.reserved(), Nursery(nursery.workspace, nursery.limits, nursery.sandboxed, device) as own:
+                return self._exercise(own, exercise)
+        rows = [_row(one, 0, "not_graded", missing(exercise.needs)) for one in self.task.checks[exercise.id]]
+        for row in rows:
+            self._tell(exercise, row)
+        return {"score": 0, "max": 0, "status": "not_graded", "checks": rows, "log": ""}
+
+    def _tell(self, exercise: Exercise, row: dict[str, Any]) -> None:
+        self._done += 1
+        event = {"event": "check", "exercise": exercise.id, "name": row["name"], "status": row["status"]}
+        self._progress({**event, "done": self._done, "of": self._total()})
 
     def _exercise(self, nursery: Nursery, exercise: Exercise) -> dict[str, Any]:
         source = self.job.cells.get(exercise.id)
@@ -157,9 +176,7 @@ class Judge:
                     correct = all(row["status"] == "passed" for row in rows)
                     row = self._speed(nursery, exercise, one, correct)
                 rows.append(row)
-                self._done += 1
-                event = {"event": "check", "exercise": exercise.id, "name": one.name, "status": row["status"]}
-                self._progress({**event, "done": self._done, "of": self._total()})
+                self._tell(exercise, row)
         except NoSandbox:
             raise
         except Exception:
@@ -209,7 +226,7 @@ class Judge:
         program = Program(exercise.id, self.task.setup, exercise.injects, source)
         masks = nursery.workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
-        return RemoteCall(lambda: nursery.start(masks), program, guard, self._key)
+        return RemoteCall(lambda: nursery.start(masks), program, guard, self._key, nursery.device)
 
     def _audit(self, result: dict[str, Any]) -> None:
         """Append one line with everything: limits, samples, verdicts."""

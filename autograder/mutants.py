@@ -1,5 +1,7 @@
 """The kill table: planted wrong answers, and whether the checks that should catch each of them do.
 
+A wrong answer to an exercise that needs a device which is not here is not run, and is in none of the counts.
+
 A wrong answer is an answer file `tasks/<assignment>/mutants/<exercise>__<slug>.py` whose docstring names the bug and,
 in `kills:`, the checks that must fail. It survives where one of them passes. Its other checks may fail as well; where
 another exercise loses points through it, that is collateral.
@@ -27,6 +29,7 @@ class Verdict:
     failed: tuple[str, ...]
     points_lost: float
     collateral: tuple[str, ...]
+    not_run: bool = False  # it needs a device that is not here: it is in none of the counts
 
     @property
     def killed(self) -> bool:
@@ -45,12 +48,14 @@ class KillTable:
 
     def json(self) -> dict[str, Any]:
         """The object of `autograder mutants --json`."""
+        run = [verdict for verdict in self.verdicts if not verdict.not_run]
         return {
             "assignment": self.assignment,
             "exercises": len(self.exercises),
-            "mutants": len(self.verdicts),
-            "killed": sum(verdict.killed for verdict in self.verdicts),
-            "survivors": [verdict.mutant for verdict in self.verdicts if not verdict.killed],
+            "mutants": len(run),
+            "killed": sum(verdict.killed for verdict in run),
+            "survivors": [verdict.mutant for verdict in run if not verdict.killed],
+            "not_run": [verdict.mutant for verdict in self.verdicts if verdict.not_run],
             "collateral": [f"{verdict.mutant}: {name}" for verdict in self.verdicts for name in verdict.collateral],
             "solution": {"score": self.solution.score, "max": self.solution.max},
             "stub": {"score": self.stub.score, "max": self.stub.max},
@@ -137,7 +142,9 @@ def _verdict(mutant: AnswerFile, results: dict[str, Result], solution: Result) -
         if everywhere and set(_failed(everywhere.exercises[one])) - set(_failed(solution.exercises[one]))
     ]
     lost = reference.score - own.score
-    return Verdict(mutant.name, name, mutant.summary, mutant.listed("kills"), _failed(own), lost, tuple(collateral))
+    return Verdict(
+        mutant.name, name, mutant.summary, mutant.listed("kills"), _failed(own), lost, tuple(collateral), own.not_here
+    )
 
 
 def _everywhere(mutant: AnswerFile) -> str:

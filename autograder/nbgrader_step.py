@@ -63,11 +63,14 @@ class JudgeCells(NbGraderPreprocessor):
         about = resources["nbgrader"]
         gradebook.reset(about["db_url"], about["assignment"], about["student"])
         result = self._result(nb, about["assignment"])
+        maxima = _maxima(about["assignment"], result) if result else {}
+        gradebook.set_maxima(about["db_url"], about["assignment"], maxima)
         scores: dict[str, float | None] = {}
         for cell in nb.cells:
             if utils.is_grade(cell):
                 name = cell.metadata.nbgrader["grade_id"]
                 found = result.graded.get(name.removesuffix(TEST_SUFFIX)) if result else None
+                cell.metadata.nbgrader["points"] = maxima.get(name, cell.metadata.nbgrader["points"])
                 scores[name] = found.score if found else None
                 cell.outputs = _outputs(cell, found) if found else []
         resources["judged_scores"] = scores
@@ -86,7 +89,10 @@ class JudgeCells(NbGraderPreprocessor):
 
 
 class SaveJudgedGrades(SaveAutoGrades):
-    """nbgrader's own recording, except that a cell that could not be graded is left to a person, never given 0."""
+    """nbgrader's own recording, except for cells that could not be graded: they are left to a person, never given 0.
+
+    A cell that is worth nothing here, for want of a GPU, needs nobody.
+    """
 
     def _add_score(self, cell: NotebookNode, resources: Any) -> None:
         name = cell.metadata.nbgrader["grade_id"]
@@ -94,7 +100,7 @@ class SaveJudgedGrades(SaveAutoGrades):
             super()._add_score(cell, resources)
             return
         grade: Any = self.gradebook.find_grade(name, self.notebook_id, self.assignment_id, self.student_id)
-        grade.auto_score, grade.needs_manual_grade = None, True
+        grade.auto_score, grade.needs_manual_grade = None, grade.manual_score is None and grade.max_score > 0
         self.gradebook.db.commit()
 
 
@@ -107,6 +113,15 @@ def spliced(released: ReleasedNotebook, bundle: Bundle) -> NotebookNode:
             cell.source = bundle.cells[name] or ""
     nb.metadata["submission"] = {"readable": bundle.readable, "notes": list(bundle.notes)}
     return nb
+
+
+def _maxima(assignment: str, result: Result) -> dict[str, float]:
+    """The points of each graded cell as released; 0 where this machine lacks the device that the exercise needs."""
+    released = ReleasedNotebook.load(Course(Path.cwd()).student_notebook(assignment)).document["cells"]
+    marks = [cell["metadata"].get("nbgrader", {}) for cell in released]
+    points = {mark["grade_id"]: float(mark["points"]) for mark in marks if mark.get("grade")}
+    not_here = {f"{name}{TEST_SUFFIX}" for name, exercise in result.exercises.items() if exercise.not_here}
+    return {**points, **dict.fromkeys(not_here & points.keys(), 0.0)}
 
 
 def _outputs(cell: NotebookNode, found: ExerciseResult) -> list[NotebookNode]:

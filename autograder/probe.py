@@ -9,23 +9,25 @@ UNWRITABLE = ("/escape", "/usr/escape", "/w/lib/escape", "/dev/escape", "/dev/sh
 SETTINGS = ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger")
 
 
-def escapes(paths: Iterable[str], masks: Iterable[str], environment: Iterable[str]) -> list[str]:
+def escapes(
+    paths: Iterable[str], masks: Iterable[str], environment: Iterable[str], programs: bool = False
+) -> list[str]:
     """What succeeded that must not, in words; empty in a sandbox that holds.
 
     Args:
         paths: files and folders of the judge's side.
         masks: modules that must not be importable.
         environment: the variables that may be set.
+        programs: whether it may start processes and programs; even then the sandbox holds them all.
     """
     attempts: dict[str, Callable[[], object]] = {
-        "started another process": _fork,
-        "started a program": _execute,
         "opened a network socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
         "became root": lambda: os.setuid(0),
         "saw other processes": _see_processes,
         "held or could gain privileges": _hold_privileges,
         "saw variables of the environment": lambda: _require(set(os.environ) - set(environment)),
     }
+    attempts |= {} if programs else {"started another process": _fork, "started a program": _execute}
     attempts |= {f"read {path}": lambda path=path: _read(path) for path in paths}
     attempts |= {f"wrote {path}": lambda path=path: _write(path) for path in UNWRITABLE}
     attempts |= {f"opened {path} to write": lambda path=path: os.close(os.open(path, os.O_WRONLY)) for path in SETTINGS}

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from autograder.device import CPU, Device
 from autograder.protocol import Channel, Closed, create_shared_memory, map_shared_memory
 from autograder.sandbox import (
     INSTALL,
@@ -41,15 +42,16 @@ class Nursery:
     Args:
         workspace: what the workers see.
         sandboxed: each in bubblewrap; else plain processes with limits, the weaker mode.
+        device: what the workers work on.
 
     Raises:
         NoSandbox: workers cannot be held safely here.
     """
 
-    def __init__(self, workspace: Workspace, limits: Limits, sandboxed: bool = True) -> None:
-        self.workspace, self.limits, self.sandboxed = workspace, limits, sandboxed
+    def __init__(self, workspace: Workspace, limits: Limits, sandboxed: bool = True, device: Device = CPU) -> None:
+        self.workspace, self.limits, self.sandboxed, self.device = workspace, limits, sandboxed, device
         try:
-            self.filter = filter_for_this_machine()
+            self.filter = filter_for_this_machine(device.starts_programs)
         except UnknownMachine as error:
             raise NoSandbox(str(error)) from None
         if sandboxed:
@@ -58,8 +60,8 @@ class Nursery:
         log, log_in_child = os.pipe()
         self._process = subprocess.Popen(
             python_command(theirs.fileno(), [str(workspace.grader), *package_folders()]), pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL, stdout=log_in_child, stderr=log_in_child, env=environment(limits), cwd="/",
-            start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log_in_child, stderr=log_in_child, env=environment(limits, device),
+            cwd="/", start_new_session=True,
         )  # fmt: skip
         os.close(log_in_child)
         theirs.close()
@@ -101,9 +103,9 @@ class WorkerProcess:
     """A running worker: its channel, its two arenas, its clock and its end. Made by `Nursery.start`."""
 
     def __init__(self, nursery: Nursery, masks: Iterable[str]) -> None:
-        self.limits, self.sandboxed = nursery.limits, nursery.sandboxed
+        self.limits, self.sandboxed, self.device = nursery.limits, nursery.sandboxed, nursery.device
         view = nursery.workspace.view(masks)
-        self._sandbox = Sandbox(view, self.limits) if self.sandboxed else None
+        self._sandbox = Sandbox(view, self.limits, self.device) if self.sandboxed else None
         ours, theirs = socket.socketpair()
         memory = create_shared_memory()
         self.to_worker, self.from_worker = map_shared_memory(memory)
@@ -136,7 +138,7 @@ class WorkerProcess:
     def _lock_in(self, system_calls: dict[str, object]) -> None:
         """Have the worker give up what it may not have."""
         becomes = NOBODY if self.sandboxed and os.geteuid() == 0 else None
-        limits = {**asdict(self.limits), "filter": system_calls, "nobody": becomes}
+        limits = {**asdict(self.limits), "filter": system_calls, "nobody": becomes, "bounded": self.device.bounded}
         try:
             reply = self.request({"op": "prepare", "limits": limits}, time.monotonic() + START_S)
         except (Closed, TimeoutError):
@@ -175,6 +177,12 @@ class WorkerProcess:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._process, number)
+
+    def has_company(self) -> bool:
+        """Whether it has started another process that is still there; its sandbox's process 1 adopts orphans."""
+        parents = [self.pid, self._sandbox.first] if self._sandbox else [self.pid]
+        lists = [path.read_text() for pid in parents for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        return bool("".join(lists).strip())
 
     def kill(self) -> None:
         """End it and everything in its sandbox; once more does nothing."""

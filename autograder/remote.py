@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from autograder.calls import Call, OwnTimeUp
+from autograder.device import CPU, Busy, Device
 from autograder.engine import CheckFailed, secret_number
 from autograder.execution import Problem
 from autograder.process import WorkerProcess
@@ -64,10 +65,14 @@ class RemoteCall(Call):
         program: what it runs.
         guard: its self-test and deadlines; without a sandbox there is no self-test.
         key: secret from which the worker's global random generators are seeded.
+        device: what its workers work on.
     """
 
-    def __init__(self, start: Callable[[], WorkerProcess], program: Program, guard: Guard, key: bytes) -> None:
+    def __init__(
+        self, start: Callable[[], WorkerProcess], program: Program, guard: Guard, key: bytes, device: Device = CPU
+    ) -> None:
         super().__init__()
+        self.device = device
         self._start, self._program, self._guard, self._key = start, program, guard, key
         self._worker: WorkerProcess | None = None
         self._hopeless = ""  # why there is no use in starting another worker
@@ -100,6 +105,22 @@ class RemoteCall(Call):
             self._worker.kill()
             self.logs.append(self._worker.log)
             self._worker = None
+
+    @property
+    def decisive_s(self) -> float:
+        """Seconds of the last call, by the clock that decides."""
+        return self.wall_s if self.device.by_wall else self.cpu_s
+
+    def require_rest(self) -> None:
+        """Raise CheckFailed where something of a frozen worker goes on, Busy where the device is busy without it."""
+        if self._worker is not None and self.device.starts_programs and self._worker.has_company():
+            raise CheckFailed("When your function had answered, a process that it had started was still running.")
+        if self.device.is_idle():
+            return
+        self.close()
+        if not self.device.is_idle():
+            raise Busy
+        raise CheckFailed("When your function had answered, work of yours was still running on the device.")
 
     def freeze(self) -> None:
         if self._worker is not None:
@@ -134,6 +155,7 @@ class RemoteCall(Call):
     def _exchange(self, worker: WorkerProcess, header: dict[str, Any], callbacks: list[Callback]) -> Any:
         """Send a call and give its captured result; answer callbacks on the way."""
         worker.from_worker.poison()
+        self.device.flush()
         deadline = self._deadline(worker)
         cpu_ns = worker.cpu_ns() if self._cpu_ns is None else self._cpu_ns
         began = time.perf_counter_ns()
@@ -239,6 +261,8 @@ class RemoteCall(Call):
     def _drop(self) -> None:
         """Give up a worker that hung, ended or lied."""
         self.close()
+        if not self.device.is_well():
+            raise NoSandbox("a worker was killed and the device does not answer any more: this machine needs a person")
         self._restarts += 1
         if self._restarts > MAX_RESTARTS:
             self._hopeless = f"Not run: the code hung, crashed or ended the program {self._restarts} times before."
@@ -261,7 +285,8 @@ class RemoteCall(Call):
         deadline = time.monotonic() + 60
         if worker.sandboxed:
             probe = {"op": "probe", "paths": self._guard.paths, "masks": self._guard.masks}
-            reply = worker.request({**probe, "environment": list(environment(worker.limits))}, deadline)
+            probe |= {"environment": list(environment(worker.limits, self.device))}
+            reply = worker.request({**probe, "programs": self.device.starts_programs}, deadline)
             if reply.get("value") != []:
                 worker.kill()
                 raise NoSandbox(
@@ -274,7 +299,7 @@ class RemoteCall(Call):
             times.append(time.perf_counter() - began)
         self.round_trip_us = 1e6 * statistics.median(times)
         load = {"op": "load", "setup": self._program.setup, "injects": dict(self._program.injects)}
-        reply = worker.request(load, deadline)
+        reply = worker.request({**load, "device": self.device.name}, deadline)
         if reply["op"] != "ready":
             worker.kill()
             raise TaskError(f"{self._program.name}: {_problem(reply).sentence('The setup')}")

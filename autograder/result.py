@@ -57,6 +57,11 @@ class ExerciseResult:
         return self.status == "not_graded" and bool(self.log)
 
     @property
+    def not_here(self) -> bool:
+        """It needs a device that the judge's machine does not have."""
+        return self.status == "not_graded" and not self.log
+
+    @property
     def failure(self) -> str:
         """The last line of the grader's own traceback."""
         return self.log.strip().splitlines()[-1]

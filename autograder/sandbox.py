@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from autograder.device import CPU, Device
 from autograder.seccomp import UnknownMachine, filter_for_this_machine
 from autograder.workspace import allowed_packages
 
@@ -50,12 +51,12 @@ class Limits:
         return cls(**{name: value for name, value in given.items() if name in cls.__dataclass_fields__})
 
 
-def environment(limits: Limits) -> dict[str, str]:
+def environment(limits: Limits, device: Device = CPU) -> dict[str, str]:
     """All variables that a worker gets."""
     threads = {f"{name}_NUM_THREADS": str(limits.threads) for name in ("OMP", "MKL", "OPENBLAS")}
     fixed = {"PATH": "/usr/bin:/bin", "HOME": "/tmp", "PWD": "/tmp", "USER": "worker", "LANG": "C.UTF-8"}
-    triton = {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": "/tmp/triton"}
-    return {**fixed, **threads, **triton, "PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    python = {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1"}
+    return {**fixed, **threads, **python, **device.environment(), "TRITON_CACHE_DIR": "/tmp/triton"}
 
 
 class Sandbox:
@@ -63,16 +64,17 @@ class Sandbox:
 
     Args:
         lib: the view of lib that it shows.
+        device: what it shows beside that.
 
     Raises:
         NoSandbox: bubblewrap could not make it.
     """
 
-    def __init__(self, lib: Path, limits: Limits) -> None:
+    def __init__(self, lib: Path, limits: Limits, device: Device = CPU) -> None:
         status, status_in_child = os.pipe()
         inherited = [status_in_child, *([user_namespace()] if os.geteuid() == 0 else [])]
         self._process = subprocess.Popen(
-            bubblewrap(lib, limits, status_in_child), pass_fds=inherited, stdin=subprocess.PIPE,
+            bubblewrap(lib, limits, status_in_child, device), pass_fds=inherited, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         os.close(status_in_child)
@@ -81,7 +83,8 @@ class Sandbox:
             if self._process.stdout.readline() != b"ready\n":
                 said = self._process.communicate()[1].decode(errors="replace").strip().splitlines()
                 raise NoSandbox(f"no sandbox could be made: {said[-1] if said else 'it said nothing'}; {INSTALL}")
-            self.inside = os.pidfd_open(json.loads(told.readline())["child-pid"])
+            self.first = json.loads(told.readline())["child-pid"]
+            self.inside = os.pidfd_open(self.first)
 
     def close(self) -> None:
         """End all that runs in it."""
@@ -101,7 +104,7 @@ def package_folders() -> list[str]:
     return sorted({os.path.dirname(path) for path in allowed_packages().values()})
 
 
-def bubblewrap(lib: Path, limits: Limits, status: int) -> list[str]:
+def bubblewrap(lib: Path, limits: Limits, status: int, device: Device = CPU) -> list[str]:
     """The command line of a sandbox that waits for its worker; it sees /w/lib and the packages on the allow list.
 
     Args:
@@ -117,7 +120,8 @@ def bubblewrap(lib: Path, limits: Limits, status: int) -> list[str]:
     command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
     command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp"]  # first: packages may lie there
     command += _system_files() + _packages() + _folder(Path("/w")) + ["--ro-bind", str(lib), "/w/lib"]
-    command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--remount-ro", "/dev"]
+    command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    command += [*device.binds(), "--remount-ro", "/dev"]
     return [*command, "--chdir", "/tmp", "--remount-ro", "/", "--", *WAIT]
 
 

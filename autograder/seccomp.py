@@ -72,6 +72,7 @@ REFUSED_WITH = {
     "pidfd_send_signal": ((424, 424), 1, SIGCONT),
     "ioctl": ((16, 29), 1, TIOCSPTLCK),
 }
+STARTING = ("fork", "vfork", "execve")
 MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, seccomp)
     "x86_64": (0xC000003E, 0, 56, 435, 317),
     "aarch64": (0xC00000B7, 1, 220, 435, 277),
@@ -82,8 +83,11 @@ class UnknownMachine(Exception):
     """There is no filter for this kind of processor."""
 
 
-def filter_for_this_machine() -> dict[str, object]:
+def filter_for_this_machine(programs: bool = False) -> dict[str, object]:
     """What a worker needs to install the filter: {"syscall": number of seccomp, "program": the program in hexadecimal}.
+
+    Args:
+        programs: whether it may start other processes and programs, as compilers for a GPU do.
 
     Raises:
         UnknownMachine: the processor is neither x86_64 nor aarch64.
@@ -91,13 +95,15 @@ def filter_for_this_machine() -> dict[str, object]:
     machine = platform.machine()
     if machine not in MACHINES:
         raise UnknownMachine(f"there is no system call filter for {machine}, only for {' and '.join(MACHINES)}")
-    return {"syscall": MACHINES[machine][-1], "program": program(machine).hex()}
+    return {"syscall": MACHINES[machine][-1], "program": program(machine, programs).hex()}
 
 
-def program(machine: str) -> bytes:
+def program(machine: str, programs: bool = False) -> bytes:
     """The filter as an array of struct sock_filter."""
     architecture, column, clone, clone3, _ = MACHINES[machine]
-    refused = [numbers[column] for numbers in REFUSED.values() if numbers[column] is not None]
+    allowed = STARTING if programs else ()
+    refused = [numbers[column] for name, numbers in REFUSED.items() if name not in allowed]
+    refused = [number for number in refused if number is not None]
     code = [(LOAD, 0, 0, ARCHITECTURE), (JUMP_IF_EQUAL, 1, 0, architecture), (RETURN, 0, 0, KILL), (LOAD, 0, 0, NUMBER)]
     code += [(JUMP_IF_GREATER_OR_EQUAL, 0, 1, X32_BIT), (RETURN, 0, 0, REFUSE | errno.EPERM)]
     code += [(JUMP_IF_EQUAL, 0, 1, clone3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
@@ -106,6 +112,8 @@ def program(machine: str) -> bytes:
     for numbers, argument, value in REFUSED_WITH.values():
         code += [(JUMP_IF_EQUAL, 0, 4, numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument)]
         code += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
+    if programs:
+        return b"".join(struct.pack("=HBBI", *one) for one in [*code, (RETURN, 0, 0, ALLOW)])
     code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, ARGUMENTS)]
     code += [(JUMP_IF_SET, 1, 0, CLONE_THREAD), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)

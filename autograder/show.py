@@ -124,6 +124,7 @@ def show_kill_table(table: "KillTable") -> None:
         for other in one.collateral:
             lines.append(f"\ncollateral: {other}", style="red")
         caught = Text("yes") if one.killed else Text("NO", style="red")
+        caught = Text("not run: its device is not here", style="yellow") if one.not_run else caught
         shown.add_row(one.mutant, caught, number(one.points_lost), lines)
     counts = table.json()
     Console().print(shown)

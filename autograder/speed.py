@@ -2,10 +2,11 @@
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autograder import timing
+from autograder.device import Busy
 from autograder.engine import UNUSABLE, Check, CheckFailed, Trial, generator, unusable
 from autograder.remote import RemoteCall, TaskError
 
@@ -46,7 +47,7 @@ class Side:
         self.wall_s: list[float] = []
 
     def block(self, inputs: range) -> list[float]:
-        """CPU seconds of each call."""
+        """Seconds of each call, by the clock that decides."""
         trials = [self._trials[index] for index in inputs]  # made before the first call: nothing happens between calls
         times, captured = [], []
         self.thaw()
@@ -54,7 +55,7 @@ class Side:
             args, kwargs = self._arguments(trial)
             self._call.grant(CALL_S)
             captured.append(self._call(self._function, *args, **kwargs))
-            times.append(self._call.cpu_s)
+            times.append(self._call.decisive_s)
             self.wall_s.append(self._call.wall_s)
         self.freeze()  # nothing goes on while we look at the answers
         for trial, result in zip(trials, captured, strict=True):
@@ -69,7 +70,12 @@ class Side:
 
 
 class Student(Side):
-    """The student's side: each captured answer is verified; CheckFailed where it is wrong."""
+    """The student's side: each captured answer is verified, and nothing goes on after it; else CheckFailed."""
+
+    def block(self, inputs: range) -> list[float]:
+        times = super().block(inputs)
+        self._call.require_rest()
+        return times
 
     def _verify(self, trial: Trial, result: Any) -> None:
         try:
@@ -86,7 +92,7 @@ class Baseline(Side):
         self.name = name
 
     def block(self, inputs: range) -> list[float]:
-        """CPU seconds of each call; raises TaskError where our own code fails."""
+        """Seconds of each call; raises TaskError where our own code fails."""
         try:
             return super().block(inputs)
         except CheckFailed as failure:
@@ -108,27 +114,39 @@ def injects(check: Check) -> dict[str, str]:
 
 
 def time_check(
-    check: Check, key: bytes, student: RemoteCall, ours: RemoteCall, policy: timing.Policy = timing.POLICY
+    check: Check, key: bytes, student: RemoteCall, ours: RemoteCall, policy: timing.Policy | None = None
 ) -> SpeedOutcome:
     """Time a student's function against the first baseline, and report how the others compare.
 
-    CPU time of the worker decides, read from outside. The worker is one process and cannot have others, so its clock
-    counts all the work there is, in whatever thread; what it uses between two answers belongs to the second of them,
-    so nothing is gained by working while nobody waits. Wall time is recorded beside it.
+    On a CPU the worker's CPU time decides, read from outside. The worker is one process and cannot have others, so its
+    clock counts all the work there is, in whatever thread; what it uses between two answers belongs to the second of
+    them, so nothing is gained by working while nobody waits. Wall time is recorded beside it. On a GPU the judge's
+    clock decides, from the call until the captured bytes are in private memory.
+
+    Args:
+        policy: how long and how often; by default ours, with the noise that the device is allowed.
 
     Raises:
         CheckFailed: an answer in a timed call was wrong, or there was none.
     """
     assert check.speed is not None
+    device = student.device
+    policy = policy or replace(timing.POLICY, noise=device.noise or timing.POLICY.noise)
     trials, names = Trials(check, key), list(check.speed.baselines)
     for call in (student, ours):
         call.begin(check.name)
         call.start()
     main, *others = (Baseline(trials, name, number, ours) for number, name in enumerate(names))
     side = Student(trials, check.speed.function, student)
-    verdict = timing.judge_speed(main, side, check.speed.knots, policy)
+    before = device.state()
+    try:
+        verdict = timing.judge_speed(main, side, check.speed.knots, policy)
+    except Busy:
+        sentence = "Something that is not yours ran on the device: speed does not count here."
+        return SpeedOutcome(None, sentence, {"baseline": main.name, "device": [before, device.state()]})
     wall_s = {"baseline": statistics.median(main.wall_s), "student": statistics.median(side.wall_s)}
     details = {"baseline": main.name, "round_trip_us": ours.round_trip_us, "wall_s": wall_s, **verdict.summary()}
+    details |= {"device": [before, device.state()]} if before else {}
     details["knots"] = [list(knot) for knot in check.speed.knots]
     if verdict.points is None or verdict.interval is None:
         sentence = f"The machine was too busy to time this fairly, {policy.runs} times over: speed does not count here."

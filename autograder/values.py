@@ -67,7 +67,8 @@ class Arena:
     """One direction of the shared memory: tensors are put one after the other and taken as private copies."""
 
     def __init__(self, memory: Any, start: int = 0, size: int = ARENA_BYTES) -> None:
-        self._bytes = torch.frombuffer(memory, dtype=torch.uint8, count=size, offset=start)
+        self.bytes = torch.frombuffer(memory, dtype=torch.uint8, count=size, offset=start)
+        self.copy: Callable[[torch.Tensor], torch.Tensor] = torch.Tensor.clone  # of bytes, on their way out
         self._end = 0
         self.size = size
 
@@ -77,7 +78,7 @@ class Arena:
 
     def poison(self) -> None:
         """Overwrite what was put or taken since the last time, so that no earlier answer can stand for the next."""
-        self._bytes[: self._end] = 0xFF
+        self.bytes[: self._end] = 0xFF
         self._end = 0
 
     def put(self, tensor: torch.Tensor) -> list[Any]:
@@ -88,16 +89,16 @@ class Arena:
         """
         if tensor.dtype not in NAMES:
             raise ValueError(f"a tensor of dtype {tensor.dtype} cannot cross, only {', '.join(DTYPES)}")
-        raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        raw = tensor.detach().contiguous().reshape(-1).view(torch.uint8)  # on whatever device
         offset, end = self._end, self._end + raw.numel()
         if end > self.size:
             raise ValueError(f"the tensors take more than the {self.size / 2**20:g} MB that may cross in one message")
-        self._bytes[offset:end] = raw
+        self.bytes[offset:end] = raw
         self._end = -(-end // ALIGNMENT) * ALIGNMENT
         return [NAMES[tensor.dtype], list(tensor.shape), offset]
 
     def take(self, description: Any, budget: "Budget") -> torch.Tensor:
-        """A private copy of a described tensor; the description is checked, and its size is charged to the budget."""
+        """A copy of a described tensor, private to this process; its description is checked and its size charged."""
         if not (isinstance(description, list) and len(description) == 3):
             raise ProtocolError("a tensor's description is not [dtype, shape, offset]")
         name, shape, offset = description
@@ -112,7 +113,7 @@ class Arena:
             raise ProtocolError("a tensor lies outside the shared memory")
         budget.charge_bytes(size)
         self._end = max(self._end, offset + size)
-        raw = self._bytes[offset : offset + size].clone()
+        raw = self.copy(self.bytes[offset : offset + size])
         return (raw != 0 if name == "bool" else raw.view(DTYPES[name])).reshape(shape)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from autograder.device import CPU, by_name
 from autograder.execution import Problem, find, invoke, resolve, run_cell, seed_everything
 from autograder.probe import escapes
 from autograder.protocol import Channel, Closed, map_shared_memory
@@ -35,6 +36,7 @@ class Worker:
     def __init__(self, channel: Channel, memory: int) -> None:
         self._channel = channel
         self._inbox, self._outbox = map_shared_memory(memory)
+        self._device = CPU
         self._setup: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
         self._namespace = types.ModuleType("student")
@@ -65,11 +67,14 @@ class Worker:
 
     @staticmethod
     def _probe(request: dict[str, Any]) -> dict[str, Any]:
-        found = escapes(request["paths"], request["masks"], request["environment"])
+        found = escapes(request["paths"], request["masks"], request["environment"], request["programs"])
         return {"op": "result", "value": found}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         """The task's own part: the setup and what is injected."""
+        self._device, self._inbox.copy = (device := by_name(request["device"])), device.receive
+        for arena in (self._inbox, self._outbox):
+            device.pin(arena.bytes)
         namespace = self._namespace.__dict__
         run_cell(request["setup"], "setup", namespace)
         self._setup = dict(namespace)
@@ -93,6 +98,7 @@ class Worker:
         result = invoke(function, tuple(inputs[0]), inputs[1], request["repeat"], request["part"], f"<{self._cell}>")
         self._outbox.clear()
         try:
+            self._device.synchronize()
             return {"op": "result", "value": pack(result, self._outbox)}
         except Exception as error:
             raise Problem("result", type(error).__name__, str(error)) from None
@@ -145,7 +151,7 @@ def lock_in(request: dict[str, Any]) -> dict[str, Any]:
     with open("/proc/self/statm") as handle:
         mapped = int(handle.read().split()[0]) * resource.getpagesize()
     for kind, value in (
-        (resource.RLIMIT_AS, mapped + limits["memory_bytes"] + SLACK_BYTES),
+        *([(resource.RLIMIT_AS, mapped + limits["memory_bytes"] + SLACK_BYTES)] if limits["bounded"] else []),
         (resource.RLIMIT_DATA, limits["memory_bytes"] + SLACK_BYTES),
         (resource.RLIMIT_FSIZE, limits["file_bytes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),

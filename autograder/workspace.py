@@ -17,6 +17,7 @@ IN_SANDBOX = (
     "values",
     "protocol",
     "execution",
+    "device",
     "probe",
     "worker",
     "nursery",

@@ -46,8 +46,11 @@ TRAIN = "train the larger pair"
 STAGES = [
     benchmark("calibrate copy and matmul", "bench_calibration", 1.5),
     Stage("accuracy: the tests that need a GPU", ["-m", "pytest", "-q", "-m", "gpu", "tests"], 6, 1),
+    benchmark("sharing device memory with the sandbox", "probe_sharing", 2),
+    benchmark("grading assignment 4 on the GPU", "bench_gpu_grading", 6),
     benchmark("attention", "bench_flash_attention", 5),
     benchmark("decoding with the committed pair", "bench_gpu_decoding", 4),
+    benchmark("Medusa heads", "bench_medusa", 3),
     Stage(TRAIN, ["training/train_large_pair.py", "--minutes", "10"], 13, 3),
     benchmark("decoding with the larger pair", "bench_gpu_decoding", 6, "--large", needs=TRAIN),
     benchmark("flash decoding", "bench_flash_decoding", 3),

@@ -153,6 +153,7 @@ def test_kill_table_tells_caught_survivors_and_collateral(toy: Toy) -> None:
         "mutants": 3,
         "killed": 1,
         "survivors": ["add__harmless", "double__other"],
+        "not_run": [],
         "collateral": [],
         "solution": {"score": 5.0, "max": 5.0},
         "stub": {"score": 0.0, "max": 5.0},
@@ -162,6 +163,14 @@ def test_kill_table_tells_caught_survivors_and_collateral(toy: Toy) -> None:
     runs = toy.judge_runs
     kill_table(toy.course, TOY, policy=toy.policy)
     assert toy.judge_runs == runs
+
+
+def test_wrong_answers_whose_device_is_not_here_are_in_no_count(toy: Toy) -> None:
+    mutant(toy, "add__minus", "add_is_right", "def add(a, b):  # JUDGE_NEEDS_GPU\n    return a - b")
+    mutant(toy, "double__other", "double_is_right", "def double(a):\n    return a")
+    found = kill_table(toy.course, TOY, policy=toy.policy).json()
+    assert (found["mutants"], found["killed"], found["survivors"]) == (1, 1, [])
+    assert found["not_run"] == ["add__minus"]
 
 
 def test_points_lost_in_another_exercise_are_collateral(toy: Toy) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from autograder import check as module
 from autograder.check import Checker
+from autograder.device import Cuda
 from tests.autograder.toy import TOY, Toy
 
 
@@ -81,3 +82,21 @@ def test_a_loop_without_end_is_stopped_and_named(check: Checker, monkeypatch: py
 
     assert not check("add", add).passed
     assert "Still running after 0.2 s and stopped" in capsys.readouterr().out
+
+
+def test_what_needs_a_gpu_is_not_run_without_one_and_says_what_that_means(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = toy.course.tasks(TOY) / "task.toml"
+    task.write_text(task.read_text().replace('id = "double"', 'id = "double"\nneeds = "gpu"'))
+    monkeypatch.setattr(module, "__file__", str(toy.course.package / "check.py"))
+    monkeypatch.setattr(Cuda, "is_here", lambda self: False)
+    report = Checker(TOY)("double", _stub)
+    assert not report.passed
+    assert capsys.readouterr().out == (
+        "– Twice four is eight.\nDoubling: not checked. This needs a GPU, and there is none here: it counts neither "
+        "for you nor against you. If the machine that grades it has one, it is graded there.\n"
+    )
+    assert Checker(TOY)("add", lambda a, b: a + b).passed
+    monkeypatch.setattr(Cuda, "is_here", lambda self: True)
+    assert Checker(TOY)("double", lambda a: 2 * a).passed

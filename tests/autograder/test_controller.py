@@ -218,6 +218,41 @@ def test_what_needs_a_gpu_is_left_out_of_the_maximum(toy: Toy) -> None:
     assert book(toy)["ann"] == {"add_test": None, "double_test": 3.0}
 
 
+def marking(toy: Toy) -> tuple[float, dict[str, bool]]:
+    """What nbgrader's gradebook says of the cell `add_test`: what it is worth, and whose mark a person has to give."""
+    with Gradebook(toy.course.db_url) as open_book:
+        waiting = {
+            one.student.id: open_book.find_grade("add_test", TOY, TOY, one.student.id).needs_manual_grade
+            for one in open_book.assignment_submissions(TOY)
+        }
+        return open_book.find_grade_cell("add_test", TOY, TOY).max_score, waiting
+
+
+def test_nobody_marks_by_hand_what_no_machine_here_can_grade(toy: Toy) -> None:
+    for student in ("ann", "bob"):
+        toy.submit(student, toy.notebook(add=f"{ADD}  # JUDGE_NEEDS_GPU {student}", double=DOUBLE))
+    toy.submit("garbage", "{")
+    graded(toy)
+    assert marking(toy) == (0, {"ann": False, "bob": False, "garbage": False})
+    assert book(toy)["ann"] == {"add_test": None, "double_test": 3.0}
+    with Gradebook(toy.course.db_url) as open_book:
+        submissions = {one.student.id: one for one in open_book.assignment_submissions(TOY)}
+        assert (submissions["ann"].score, submissions["ann"].max_score) == (3.0, 3.0)
+        assert [name for name, one in submissions.items() if one.needs_manual_grade] == ["garbage"]
+    graded(toy, students=["garbage"])
+    assert marking(toy)[0] == 0  # a run that could not tell leaves it as it was
+
+
+def test_where_somebody_has_points_a_cell_keeps_its_worth_and_the_others_wait(toy: Toy) -> None:
+    for student in ("ann", "bob"):
+        toy.submit(student, toy.notebook(add=f"{ADD}  # JUDGE_NEEDS_GPU {student}", double=DOUBLE))
+    graded(toy)
+    toy.submit("bob", toy.notebook(add=ADD, double=DOUBLE))
+    graded(toy)
+    assert marking(toy) == (2, {"ann": True, "bob": False})
+    assert book(toy)["bob"] == {"add_test": 2.0, "double_test": 3.0}
+
+
 def test_marks_given_by_hand_survive_a_regrade(toy: Toy) -> None:
     toy.submit("ann", toy.notebook(add=ADD))
     graded(toy)

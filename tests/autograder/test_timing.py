@@ -180,7 +180,7 @@ def test_the_same_half_point_comes_out_99_times_in_100():
 class Answers:
     """Stands in for calls of a worker: answers every input with itself, except for one."""
 
-    cpu_s = wall_s = 0.1
+    decisive_s = wall_s = 0.1
 
     def __init__(self, wrong: int | None = None) -> None:
         self.wrong, self.asked = wrong, []
@@ -190,6 +190,7 @@ class Answers:
         return "text" if number == self.wrong else number
 
     def grant(self, deadline_s): ...
+    def require_rest(self): ...
     def freeze(self): ...
     def thaw(self): ...
 

@@ -416,6 +416,18 @@ def steps_remember_by_their_state(call, rng):
         fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=12)
 
 
+@check("launch")
+def the_fast_kernel_gives_what_attention_gives(call, rng):
+    """Two heads in half precision, lengths off every tile, causal and not."""
+    q, k, v = (random(rng, 2, n, 64).half() for n in (70, 90, 90))
+    for causal in (False, True):
+        out = expect_tensor(call("fast_attention", q, k, v, causal), "the output", shape=(2, 70, 64), dtype=q.dtype)
+        if bool(out.isnan().any()):
+            fail("nan in the output: does the grid reach the last block of queries, and is each element stored?")
+        hint = "p.to(value.dtype) before the second product, everything else in float32"
+        expect_close(out.float(), attention(q, k, v, causal)[0].float(), "the output", atol=3e-3, hint=hint)
+
+
 @check("kernel")
 def the_kernel_is_what_computes(call, rng):
     """The kernel runs; with one in its place that does nothing, nothing comes out."""

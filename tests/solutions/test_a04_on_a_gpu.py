@@ -1,0 +1,98 @@
+"""The GPU exercise of assignment 4 without a GPU: its solution compiled for Hopper, its timed calls in small."""
+
+import importlib.util
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from autograder.answers import solution_cells
+from autograder.bundle import ReleasedNotebook
+from autograder.course import Course
+from autograder.engine import CheckFailed, LocalCall, generator, load_task
+from tests.kernels.compile_only import compile_for_hopper
+from tests.kernels.interpreter import Interpreter
+from tests.solutions.test_answers_in_process import failed_checks
+
+ROOT = Path(__file__).resolve().parents[2]
+A04 = "a04_flash_attention"
+
+
+@pytest.fixture(scope="module")
+def cell():
+    return solution_cells(Course(ROOT), A04)["launch"]
+
+
+@pytest.fixture(scope="module")
+def small():
+    """One timed call in half precision, small enough for Triton's interpreter."""
+    from autograder.tasks.a04_flash_attention.checks import chain_trial
+
+    return partial(chain_trial, dtype=torch.float16, length=96, dim=64, times=6, some=8)
+
+
+@pytest.mark.parametrize("dtype", ["bf16", "fp16"])
+@pytest.mark.parametrize("head_dim", [64, 128])
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_solution_is_a_fast_kernel_on_hopper(cell, tmp_path, dtype, head_dim, causal):
+    file = tmp_path / "cell.py"
+    file.write_text("import torch\nimport triton\nimport triton.language as tl\n\n\n" + cell)
+    spec = importlib.util.spec_from_file_location(f"cell_{dtype}_{head_dim}_{causal}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pointers = {name: f"*{dtype}" for name in ("q", "k", "v", "out")}
+    signature = {**pointers, "scale": "fp32", "num_queries": "i32:16", "num_keys": "i32:16"}
+    constants = {"D": head_dim, "CAUSAL": causal, "BLOCK_M": 128, "BLOCK_N": 64}
+    assert "block_m, block_n = 128, 64" in cell
+    assert "num_warps=8, num_stages=3" in cell
+    compiled = compile_for_hopper(module.fast_kernel, signature, constants, num_warps=8, num_stages=3)
+    assert compiled.faults() == []
+
+
+def chained(cell, name, args):
+    """A chain of the setup with the solution's `fast_attention` in place."""
+    namespace: dict = {"__name__": "student"}
+    exec(load_task(ROOT / "autograder" / "tasks" / A04).setup, namespace)
+    exec(compile(cell, "<launch>", "exec"), namespace)
+    return LocalCall(namespace)(name, *args)
+
+
+def test_every_chain_gives_what_the_judge_computes(cell, small):
+    interpreter = Interpreter()
+    for name in ("fast_chain", "naive_chain", "sdpa_chain"):
+        trial = small(generator(b"key", name))
+        trial.verify(interpreter(chained, cell, name, trial.args))
+    interpreter.close()
+
+
+def test_the_released_stub_passes_nothing():
+    stub = ReleasedNotebook.load(Course(ROOT).student_notebook(A04)).stubs["launch"]
+    failed = failed_checks(A04, "launch", stub)
+    assert set(failed) == {one.name for one in load_task(ROOT / "autograder" / "tasks" / A04).checks["launch"]
+                           if one.speed is None and "bfloat16" not in one.name}  # fmt: skip
+    assert all("Not written yet" in message for message in failed.values())
+
+
+@pytest.mark.parametrize(
+    ("replaced", "trick"),
+    [
+        ("for step in range(times):", "for step in range(times - 1):"),  # one launch fewer
+        ("attend(unit.roll", "x if step == 4 else attend(unit.roll"),  # one left out
+        ("    return x.to(q.dtype)", "    x[:, ::2] = 0\n    return x.to(q.dtype)"),  # half of the rows
+    ],
+)
+def test_no_launch_of_a_chain_can_be_left_out(small, replaced, trick):
+    setup = load_task(ROOT / "autograder" / "tasks" / A04).setup
+    assert setup.count(replaced) == 1
+    namespace: dict = {}
+    exec(setup.replace(replaced, trick), namespace)
+    trial = small(generator(b"key", trick))
+    with pytest.raises(CheckFailed, match="launches in a row is wrong"):
+        trial.verify(LocalCall(namespace)("naive_chain", *trial.args))
+
+
+def test_an_output_of_nan_is_wrong(small):
+    trial = small(generator(b"key"))
+    with pytest.raises(CheckFailed):
+        trial.verify(torch.full((2, 96, 64), float("nan"), dtype=torch.float16))
