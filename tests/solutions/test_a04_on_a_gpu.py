@@ -35,7 +35,8 @@ def small():
 @pytest.mark.parametrize("dtype", ["bf16", "fp16"])
 @pytest.mark.parametrize("head_dim", [64, 128])
 @pytest.mark.parametrize("causal", [False, True])
-def test_the_solution_is_a_fast_kernel_on_hopper(cell, tmp_path, dtype, head_dim, causal):
+def test_the_solution_is_a_fast_kernel_on_hopper(cell, tmp_path, monkeypatch, dtype, head_dim, causal):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)  # what a setup before this one may have left
     file = tmp_path / "cell.py"
     file.write_text("import torch\nimport triton\nimport triton.language as tl\n\n\n" + cell)
     spec = importlib.util.spec_from_file_location(f"cell_{dtype}_{head_dim}_{causal}", file)
