@@ -44,7 +44,7 @@ from autograder.release import solution_text
 
 ASSIGNMENT = "a02_speculative_decoding"
 SLOW_ON_PURPOSE = ("endless_loop",)  # it measures a deadline
-COMPARED = 16  # submissions on which two ways of grading are compared
+COMPARED = 8  # submissions on which two ways of grading are compared
 PLACE = ROOT / "_build" / "bench_grading"
 PLAIN = """c = get_config()
 c.CourseDirectory.source_directory = "solutions"
