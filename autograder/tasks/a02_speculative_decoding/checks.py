@@ -417,7 +417,8 @@ def greedy_text_equals_plain_decoding(call, rng):
         prompt = random_context(rng, prompt_length)
         got = call_decoder(call, target, draft, prompt, 24, draft_length)
         want = target.tables.greedy(prompt, 24)
-        expect_equal(got, want, f"24 new tokens after a prompt of {prompt_length}, draft length {draft_length}")
+        what = f"24 new tokens after a prompt of {prompt_length}, draft length {draft_length}"
+        expect_equal(got[:24], want, what)  # that there are no more is another check's business
         expect_speculation(target, draft_length)
 
 
@@ -515,7 +516,7 @@ def the_target_is_called_no_more_than_needed(call, rng):
         target, draft = fresh_pair(rng, distance)
         prompt = random_context(rng, 6)
         got = call_decoder(call, target, draft, prompt, count, length)
-        expect_equal(got, target.tables.greedy(prompt, count), "the new tokens")
+        expect_equal(got[:count], target.tables.greedy(prompt, count), "the new tokens")
         ours = HeldModel(target.tables, "target", strict=False)
         with torch.inference_mode():
             our_draft = HeldModel(draft.tables, "draft", strict=False)
@@ -630,12 +631,15 @@ def speedup_is_tokens_over_cost(call, rng):
 def the_best_length_weighs_tokens_against_cost(call, rng):
     """The best draft length, zero and ties included."""
 
-    def best(a, cost, longest):
-        speedups = [sum(a**i for i in range(g + 1)) / (g * cost + 1) for g in range(longest + 1)]
+    def best(a, cost, longest, more=0):
+        speedups = [sum(a**i for i in range(g + 1)) / ((g + more) * cost + 1) for g in range(longest + 1)]
         return speedups.index(max(speedups))
 
-    likely = share(rng, 0.6, 0.9)
+    likely, telling = share(rng, 0.6, 0.9), (0.8, 0.0, 9)
+    while best(*telling) == best(*telling, more=1):  # where a draft step too many in the cost leads elsewhere
+        telling = share(rng, 0.6, 0.9), share(rng, 0.05, 0.2), 9
     for a, cost, longest in (
+        telling,
         (likely, share(rng, 0.02, 0.05), 12),
         (share(rng, 0.8, 0.95), share(rng, 0.01, 0.03), 10),
         (share(rng, 0.5, 0.7), share(rng, 0.05, 0.2), 8),

@@ -1,6 +1,6 @@
 """Pays for a draft step for the bonus token.
 
-kills: speedup_is_tokens_over_cost
+kills: speedup_is_tokens_over_cost, the_best_length_weighs_tokens_against_cost
 """
 
 
