@@ -5,7 +5,6 @@ in the time of a fork. Between it and each worker stands a guardian, which enter
 its child and tells how it ended.
 """
 
-import ctypes
 import fcntl
 import json
 import os
@@ -15,15 +14,12 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-from autograder.worker import serve
+from autograder.worker import SET_PARENT_DEATH_SIGNAL, libc, serve
 
 NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
 # of setns(2): user, mount, pid, net, ipc, uts, cgroup
-SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 MAX_REQUEST = 65_536
 FREE = 64  # descriptors from here on are nobody's yet
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
@@ -51,8 +47,8 @@ def _guard(request: dict[str, Any], channel: int, memory: int, log: int, status:
     try:
         os.setsid()
         for inside in sandbox:
-            _must(_libc.setns(inside, NAMESPACES))
-        _must(_libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0))
+            libc("setns", inside, NAMESPACES)
+        libc("prctl", SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         worker = os.fork()
     except OSError as error:
         os.write(status, json.dumps(f"a worker could not enter its sandbox: {error}").encode() + b"\n")
@@ -85,8 +81,3 @@ def _become(request: dict[str, Any], channel: int, memory: int, log: int) -> NoR
         traceback.print_exc()
     finally:
         os._exit(code)
-
-
-def _must(returned: int) -> None:
-    if returned:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -28,6 +28,7 @@ from autograder.sandbox import (
     require_bubblewrap,
 )
 from autograder.seccomp import UnknownMachine, filter_for_this_machine
+from autograder.text import last_line
 from autograder.workspace import Workspace
 
 START_S = 120.0
@@ -70,7 +71,7 @@ class Nursery:
     @property
     def log(self) -> str:
         """The last line that it wrote."""
-        return (self._log.text().strip().splitlines() or ["it said nothing"])[-1]
+        return last_line(self._log.text())
 
     def __enter__(self) -> "Nursery":
         return self
@@ -143,8 +144,7 @@ class WorkerProcess:
             reply = self.request({"op": "prepare", "limits": limits}, time.monotonic() + START_S)
         except (Closed, TimeoutError):
             self.kill()
-            said = self.log.strip().splitlines()
-            raise NoSandbox(f"the worker did not start: {said[-1] if said else 'it said nothing'}; {INSTALL}") from None
+            raise NoSandbox(f"the worker did not start: {last_line(self.log)}; {INSTALL}") from None
         if reply.get("op") != "ready":
             self.kill()
             raise NoSandbox(f"the worker could not be locked in: {reply.get('message')}; {INSTALL}")

@@ -18,6 +18,7 @@ from typing import Any
 
 from autograder.device import CPU, Device
 from autograder.seccomp import UnknownMachine, filter_for_this_machine
+from autograder.text import last_line
 from autograder.workspace import allowed_packages
 
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
@@ -81,8 +82,8 @@ class Sandbox:
         assert self._process.stdout is not None
         with os.fdopen(status, "rb", buffering=0) as told:
             if self._process.stdout.readline() != b"ready\n":
-                said = self._process.communicate()[1].decode(errors="replace").strip().splitlines()
-                raise NoSandbox(f"no sandbox could be made: {said[-1] if said else 'it said nothing'}; {INSTALL}")
+                said = last_line(self._process.communicate()[1].decode(errors="replace"))
+                raise NoSandbox(f"no sandbox could be made: {said}; {INSTALL}")
             self.first = json.loads(told.readline())["child-pid"]
             self.inside = os.pidfd_open(self.first)
 

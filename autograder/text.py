@@ -22,3 +22,8 @@ def quoted(text: str) -> str:
 def type_name(text: str) -> str:
     """The name of a type, or what to say where it is none."""
     return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]{0,79}", text) else "an exception"
+
+
+def last_line(said: str) -> str:
+    """The last line that a process wrote, which is where its error stands."""
+    return (said.strip().splitlines() or ["it said nothing"])[-1]

@@ -28,6 +28,7 @@ SLACK_BYTES = 2**30  # address space beside memory in use: thread stacks, fragme
 SET_PARENT_DEATH_SIGNAL, SET_NO_NEW_PRIVILEGES = 1, 38  # prctl(2)
 SECCOMP_SET_MODE_FILTER, ALL_THREADS = 1, 1  # seccomp(2)
 CAPABILITY_VERSION_3 = 0x20080522
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Worker:
@@ -166,21 +167,31 @@ def lock_in(request: dict[str, Any]) -> dict[str, Any]:
 
 def _drop_capabilities() -> None:
     """All of them, also those that whoever enters a user namespace has in it (capset(2))."""
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
-        raise Problem("result", "OSError", f"capset: {os.strerror(ctypes.get_errno())}")
+    _must("capset", (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)())
 
 
 def _filter_system_calls(seccomp: int, program: bytes) -> None:
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0) or libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0):
-        raise Problem("result", "OSError", f"prctl: {os.strerror(ctypes.get_errno())}")
+    _must("prctl", SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _must("prctl", SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
     code = Program(len(program) // 8, program)
-    if libc.syscall(seccomp, SECCOMP_SET_MODE_FILTER, ALL_THREADS, ctypes.byref(code)):
-        raise Problem("result", "OSError", f"seccomp: {os.strerror(ctypes.get_errno())}")
+    _must("syscall", seccomp, SECCOMP_SET_MODE_FILTER, ALL_THREADS, ctypes.byref(code))
+
+
+def _must(call: str, *arguments: Any) -> None:
+    """A call of the C library without which no student's code runs."""
+    try:
+        libc(call, *arguments)
+    except OSError as error:
+        raise Problem("result", "OSError", str(error)) from None
+
+
+def libc(call: str, *arguments: Any) -> None:
+    """A call of the C library; raises OSError with its name."""
+    if getattr(_LIBC, call)(*arguments):
+        raise OSError(f"{call}: {os.strerror(ctypes.get_errno())}")
 
 
 def serve(channel: int, memory: int) -> None:

@@ -100,6 +100,13 @@ def _demonstrates(cell: dict[str, Any]) -> bool:
     )
 
 
+def _jobs(course: Course, policy: Policy) -> list[Job]:
+    """What the judge is given of the class, in the order of its students."""
+    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
+    paths = [course.submission(student, ASSIGNMENT) for student in course.students(ASSIGNMENT)]
+    return [Job(read_bundle(path, ASSIGNMENT, released), policy) for path in paths]
+
+
 def plain_nbgrader(students: int) -> float:
     """Seconds a submission of nbgrader's own autograde, with its own execution of the notebook."""
     course = make_course(PLACE / "plain", students, PLAIN)
@@ -114,12 +121,7 @@ def plain_nbgrader(students: int) -> float:
 def visible_checks(students: int) -> float:
     """Seconds a submission of the judge on the visible checks, one submission at a time, and of recording scores."""
     course = make_course(PLACE / "visible", students)
-    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
-    policy = Policy(hidden=False, speed=False)
-    jobs = [
-        Job(read_bundle(course.submission(one, ASSIGNMENT), ASSIGNMENT, released), policy)
-        for one in course.students(ASSIGNMENT)
-    ]
+    jobs = _jobs(course, Policy(hidden=False, speed=False))
     with judging_for(course, ASSIGNMENT) as judging:
         new = sum(judging.recorded(job) is None for job in jobs)
         began = time.monotonic()
@@ -130,10 +132,8 @@ def visible_checks(students: int) -> float:
 def whole_grading(students: int, workers: int) -> dict[str, float]:
     """`autograder grade` on the class: seconds a submission that was not graded before, and those of recording one."""
     course = make_course(PLACE / f"workers-{workers}", students)
-    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
-    bundles = [read_bundle(course.submission(s, ASSIGNMENT), ASSIGNMENT, released) for s in course.students(ASSIGNMENT)]
     with judging_for(course, ASSIGNMENT) as judging:
-        new = sum(judging.recorded(Job(bundle, Policy())) is None for bundle in bundles)
+        new = sum(judging.recorded(job) is None for job in _jobs(course, Policy()))
     began = time.monotonic()
     first = grade(course, ASSIGNMENT, workers=workers)
     graded = time.monotonic()
@@ -177,15 +177,12 @@ def _done(course: Course) -> int:
 
 def _differing(course: Course) -> int:
     """Students whose checks, timings apart, did not come out as those of the first with the same answers."""
-    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
     task, answers = load_task(course.tasks(ASSIGNMENT)), _answers(course)
     timed = {one.name for checks in task.checks.values() for one in checks if one.speed}
     found: dict[int, list[Any]] = defaultdict(list)
     with judging_for(course, ASSIGNMENT) as judging:
-        for number, student in enumerate(course.students(ASSIGNMENT)):
-            result = judging.recorded(
-                Job(read_bundle(course.submission(student, ASSIGNMENT), ASSIGNMENT, released), Policy())
-            )
+        for number, job in enumerate(_jobs(course, Policy())):
+            result = judging.recorded(job)
             assert result is not None
             rows = [row for exercise in result.exercises.values() for row in exercise.checks if row.name not in timed]
             found[_answer(number, answers)].append([(row.name, row.status, row.score) for row in rows])
