@@ -26,6 +26,7 @@ MAX_RESTARTS = 3
 MAX_CALLBACKS = 10_000  # in one check
 MAX_CALLBACK_S = 60.0  # of the judge's own time, in one exercise
 MAX_CALLBACK_BYTES = 2**20  # of the tensors that one callback brings
+MAX_BYTES_CALLED_BACK = 4 * 2**20  # of all that those of one check bring: what is called may keep them
 MAX_RESULT_BYTES = 16 * 2**20  # of the tensors that one call returns: a check may make lists of them
 MAX_RAISED = 2000  # characters
 MAX_STRETCH = 20  # of a deadline, on a machine that has no time for the worker
@@ -80,7 +81,7 @@ class RemoteCall(Call):
         self._granted_s = self._left_s = guard.check_s
         self._ours_s = 0.0  # spent in callbacks during a call: not the student's
         self._all_ours_s = 0.0  # in all calls
-        self._check, self._calls, self._callbacks = "", 0, 0
+        self._check, self._calls, self._callbacks, self._called_back = "", 0, 0, 0
         self._cpu_ns: int | None = None  # the worker's clock when its last answer was captured
         self.logs: list[str] = []
         self.round_trip_us: float | None = None
@@ -88,7 +89,7 @@ class RemoteCall(Call):
 
     def begin(self, check: str, deadline_s: float | None = None) -> None:
         """A new check: its own deadline, its own seeds."""
-        self._check, self._calls, self._callbacks = check, 0, 0
+        self._check, self._calls, self._callbacks, self._called_back = check, 0, 0, 0
         self.grant(deadline_s or self._guard.check_s)
 
     def grant(self, deadline_s: float) -> None:
@@ -186,7 +187,11 @@ class RemoteCall(Call):
             raise ProtocolError("a call of a function that was not passed")
         began = time.monotonic()
         try:
-            args = unpack(reply["args"], worker.from_worker, budget=Budget(MAX_CALLBACK_BYTES))
+            budget = Budget(MAX_CALLBACK_BYTES)
+            args = unpack(reply["args"], worker.from_worker, budget=budget)
+            self._called_back += budget.spent_bytes
+            if self._called_back > MAX_BYTES_CALLED_BACK:
+                raise ProtocolError(f"callbacks that brought more than {MAX_BYTES_CALLED_BACK >> 20} MB in one check")
             value = self._answer(callbacks[reply["index"]], args)
             worker.to_worker.clear()
             return {"op": "return", "value": pack(value, worker.to_worker)}

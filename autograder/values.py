@@ -146,6 +146,10 @@ class Budget:
         if depth > MAX_DEPTH:
             raise ProtocolError(f"values nested more than {MAX_DEPTH} deep")
 
+    @property
+    def spent_bytes(self) -> int:
+        return self._size - self._bytes
+
     def charge_bytes(self, size: int) -> None:
         self._bytes -= size
         if self._bytes < 0:

@@ -36,6 +36,11 @@ def asks_with_too_much(x, model):
     return model(torch.zeros(2 ** 21, dtype=torch.uint8))
 
 
+def asks_with_much_again_and_again(x, model):
+    while True:
+        model(torch.zeros(2 ** 20, dtype=torch.uint8))
+
+
 def asks_without_end(x, model):
     while True:
         try:
@@ -186,6 +191,13 @@ def test_a_callback_brings_little_and_comes_a_bearable_number_of_times(call, mon
     with pytest.raises(CheckFailed, match=r"^Not run: the functions that were passed took more than 0\.2 s before"):
         call("right", X)
     call._hopeless, call._all_ours_s = "", 0.0
+
+
+def test_what_the_callbacks_of_a_check_bring_is_little_together_too(call):
+    kept = []
+    with pytest.raises(CheckFailed, match="callbacks that brought more than 4 MB in one check"):
+        call("asks_with_much_again_and_again", X, Callback(lambda x: kept.append(x) or 1))
+    assert len(kept) == 4
 
 
 def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
