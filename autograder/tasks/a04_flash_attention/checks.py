@@ -6,7 +6,6 @@ import torch
 
 from autograder.engine import (
     Callback,
-    CheckFailed,
     Remote,
     Trial,
     check,
@@ -119,6 +118,7 @@ def large_scores_do_not_overflow(call, rng):
 def rows_may_see_nothing_at_first_or_at_all(call, rng):
     """Tiles of -inf before, between and instead of keys."""
     scores, values = random(rng, 4, 12), random(rng, 12, 3)
+    scores[:, 11] += 9  # the maximum rises in the last tile
     scores[0] = NEVER
     scores[1, :4] = NEVER
     scores[2, 4:] = NEVER
@@ -238,7 +238,7 @@ def the_kernel_masks_the_future(call, rng):
 @check("kernel", points=1)
 def the_running_maximum_is_kept_in_the_kernel(call, rng):
     """Scores of some hundreds: without the maximum exp overflows, without the rescaling tiles do not add up."""
-    run_kernel(call, rng, 1, 16, 64, 16, False, factor=150.0)
+    run_kernel(call, rng, 4, 16, 64, 16, False, factor=150.0)
 
 
 @check("kernel", points=1)
@@ -251,7 +251,7 @@ def rows_without_keys_give_zero(call, rng):
 def the_kernel_does_the_work(call, rng):
     """With a kernel that does nothing in its place, nothing comes out; with the own one, attention."""
     q, k, v = (random(rng, 1, 16, 16) for _ in range(3))
-    slopes = torch.rand(1, generator=rng)
+    slopes = 0.1 + torch.rand(1, generator=rng)
     out, _ = launch(call, q, k, v, slopes, False, 16, 16, Remote(":NoKernel"))
     if bool(out.isfinite().any()):
         fail("numbers came out although the kernel did nothing: the output was computed elsewhere")
@@ -430,7 +430,8 @@ def outputs_are_weighted_means(call, rng):
 def long_sequences_fit(call, rng):
     """600,000 positions: a weight for each pair would take more than a terabyte."""
     length = 600_000
-    q, k, v = (random(rng, length, 2) for _ in range(3))
+    q, k, noise = (random(rng, length, 2) for _ in range(3))
+    v = k + noise  # so that the mean depends on the query
     got = expect_tensor(call("linear_attention", q, k, v), "the output", shape=(length, 2), dtype="float")
     some = torch.randint(length, (16,), generator=rng)
     want = weighted_mean(kernel_weights(q[some], k, False), v)
@@ -504,25 +505,14 @@ def eager_attention(q, k, v, causal):
     return torch.softmax(scores, -1) @ v
 
 
-def refuse_what_no_launch_computes(call, arguments, want):
-    """The right numbers from a kernel that does nothing were computed elsewhere: no check of the launch takes them."""
-    try:
-        out = call("fast_attention", *arguments, Remote(":NoKernel"))
-    except CheckFailed:
-        return
-    if isinstance(out, torch.Tensor) and out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-2):
-        fail("the right numbers came out although the kernel did nothing: the output was computed elsewhere")
-
-
 def run_launch(call, rng, dtype, heads, num_queries, num_keys, dim, causal, mean=0.0):
     """Both rules of accuracy: the largest error at most twice eager's, and a small one on the whole."""
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
     q, k, v = q.to(dtype), k.to(dtype), (v + mean).to(dtype)
     want, what = attention(q, k, v, causal)[0], f"{num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
-    refuse_what_no_launch_computes(call, (q, k, v, causal), want)
     got = expect_tensor(call("fast_attention", q, k, v, causal), "the output", shape=tuple(q.shape), dtype=dtype)
     if bool(got.isnan().any()):
-        fail("nan in the output: a block of queries that was not launched, or -inf taken from -inf?", of=what)
+        fail("nan in the output: is each element stored, and is -inf taken from -inf?", of=what)
     error, limit = (float((x.double() - want).abs().max()) for x in (got, eager_attention(q, k, v, causal)))
     if error > 2 * limit:
         said = "the largest error is more than twice that of torch in the same dtype: is each sum kept in float32?"
