@@ -21,7 +21,8 @@ CONSTANTS = "SIZE: tl.constexpr = 16\nLEAST = tl.constexpr(-1.5)"
 
 
 def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
-    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\ndef host():\n    return open(2)\nhost()\n"
+    rest = "def host():\n    return open(2)\nhost()\n"
+    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\n{rest}"
     taken = kernels_only(cell, HOST)
     assert taken.endswith(f"\n{HOST}")
     for part in (CONSTANTS, HELPER, KERNEL):
