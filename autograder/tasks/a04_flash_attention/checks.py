@@ -576,8 +576,9 @@ def chain_trial(rng, dtype=torch.bfloat16, length=LENGTH, dim=128, times=STEPS, 
         got = expect_tensor(got, "the output", shape=(2, length, dim), dtype=dtype)[:, rows].double()
         want = chain_of_rows(q[:, rows], k, v, rows, times)
         share = float(((got - want).square().mean() / want.square().mean()).sqrt())
-        if not share <= RMSE_LIMIT[dtype]:
-            fail(f"the output of {times} launches in a row is wrong", error=share, limit=RMSE_LIMIT[dtype])
+        limit = RMSE_LIMIT[dtype] / 2  # five times what 16 bits cost here; with scores of eight bits it is passed
+        if not share <= limit:
+            fail(f"the output of {times} launches in a row is wrong", error=share, limit=limit)
 
     return Trial(args=(q, k, v, times), verify=verify)
 
