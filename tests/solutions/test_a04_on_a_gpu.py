@@ -80,12 +80,13 @@ def test_the_released_stub_passes_nothing():
         ("for step in range(times):", "for step in range(times - 1):"),  # one launch fewer
         ("attend(unit.roll", "x if step == 4 else attend(unit.roll"),  # one left out
         ("    return x.to(q.dtype)", "    x[:, ::2] = 0\n    return x.to(q.dtype)"),  # half of the rows
+        ("roll(step, -1).to(q.dtype), k,", "roll(step, -1).to(EIGHT).to(q.dtype), k.to(EIGHT).to(q.dtype),"),
     ],
 )
-def test_no_launch_of_a_chain_can_be_left_out(small, replaced, trick):
+def test_no_launch_of_a_chain_can_be_left_out_or_be_of_eight_bits(small, replaced, trick):
     setup = load_task(ROOT / "autograder" / "tasks" / A04).setup
     assert setup.count(replaced) == 1
-    namespace: dict = {}
+    namespace: dict = {"EIGHT": torch.float8_e4m3fn}
     exec(setup.replace(replaced, trick), namespace)
     trial = small(generator(b"key", trick))
     with pytest.raises(CheckFailed, match="launches in a row is wrong"):

@@ -28,11 +28,11 @@ def integer(rng, low, high):
 # ---------------------------------------------------------------- attention through a cache
 
 
-def attention_case(rng, length, position, num_heads=4, num_kv_heads=2, rows=40, leftovers=5.0):
+def attention_case(rng, length, position, num_heads=4, num_kv_heads=2, head_dim=8, rows=40, leftovers=5.0):
     """q, k, v, keys, values; rows after the block hold leftovers."""
-    q = torch.randn(length, num_heads, 8, generator=rng)
-    k, v = torch.randn(2, length, num_kv_heads, 8, generator=rng)
-    keys, values = torch.randn(2, rows, num_kv_heads, 8, generator=rng)
+    q = torch.randn(length, num_heads, head_dim, generator=rng)
+    k, v = torch.randn(2, length, num_kv_heads, head_dim, generator=rng)
+    keys, values = torch.randn(2, rows, num_kv_heads, head_dim, generator=rng)
     keys[position:], values[position:] = leftovers, leftovers
     return q, k, v, keys, values
 
@@ -40,16 +40,16 @@ def attention_case(rng, length, position, num_heads=4, num_kv_heads=2, rows=40, 
 @check("attend", points=1)
 def one_token_sees_all_before_it_and_itself(call, rng):
     """A single token at any position, against attention written as loops in float64."""
-    for position in (0, 1, integer(rng, 2, 30), 39):
-        case = attention_case(rng, 1, position)
+    for position, head_dim in ((0, 8), (1, 5), (integer(rng, 2, 30), 8), (39, 16)):
+        case = attention_case(rng, 1, position, head_dim=head_dim)
         out, *_ = attend(call, *case, position)
         expect_close(
             out,
             attention_by_loops(*case, position),
-            f"a token at position {position}",
+            f"a token at position {position}, heads of {head_dim}",
             atol=1e-4,
             rtol=1e-4,
-            hint="it sees rows 0 to position, its own among them",
+            hint="it sees rows 0 to position, its own among them; scores are divided by the root of D",
         )
 
 
@@ -96,8 +96,8 @@ def a_window_ends_at_the_tokens_own_row(call, rng):
 @check("attend", points=1)
 def a_prefill_is_a_block_at_position_zero(call, rng):
     """The whole prompt at once, in an empty cache."""
-    for length in (1, integer(rng, 4, 20)):
-        case = attention_case(rng, length, 0)
+    for length, head_dim in ((1, 4), (integer(rng, 4, 20), 12)):
+        case = attention_case(rng, length, 0, head_dim=head_dim)
         out, *_ = attend(call, *case, 0)
         expect_close(out, attention_by_loops(*case, 0), f"a prompt of {length}", atol=1e-4, rtol=1e-4)
 
@@ -187,13 +187,13 @@ def the_end_token_ends_the_text(call, rng):
         model, prompt = HeldModel(rng), random_prompt(rng, 5)
         free = model.greedy(prompt, count)
         absent = next((token for token in range(VOCAB_SIZE) if token not in free), prompt[0])
-        for eos in sorted({*free[:4], prompt[0], prompt[-1], absent}):
+        for eos in sorted({0, *free[:4], prompt[0], prompt[-1], absent}):
             want = free[: free.index(eos) + 1] if eos in free else free
             expect_equal(
                 call_decoder(call, model, prompt, count, eos),
                 want,
                 f"the text up to end token {eos}",
-                hint="keep it and stop; look at new tokens only",
+                hint="keep it and stop; look at new tokens only; 0 is a token like any other",
             )
 
 
@@ -224,6 +224,12 @@ def no_token_is_read_twice(call, rng):
             "tokens read in all calls",
             hint="what the cache holds is not read again, and nobody needs the last token's row",
         )
+    model, prompt = HeldModel(rng), random_prompt(rng, 10)
+    written = call_decoder(call, model, prompt, 12, model.greedy(prompt, 5)[-1])
+    read = sum(len(tokens) for tokens, _ in model.calls)
+    hint = "stop at the end token: what is read and written after it is thrown away"
+    what = f"tokens read for a text of {len(written)} that an end token ends"
+    expect_equal(read, len(prompt) + len(written) - 1, what, hint=hint)
 
 
 @functools.cache
@@ -379,7 +385,7 @@ def expected_plan(running, waiting, max_running, budget):
 def random_queues(rng, writing=0.5):
     """Running and waiting requests, the most that may run, and a budget."""
     max_running = integer(rng, 1, 6)
-    names = iter("abcdefghijklmnop")
+    names = iter(["abcdefghijklmnop"[i] for i in torch.randperm(16, generator=rng)])  # arrival is no alphabet
     pending = lambda share: 1 if float(torch.rand((), generator=rng)) < share else integer(rng, 2, 20)  # noqa: E731
     running = [(next(names), pending(writing)) for _ in range(integer(rng, 0, max_running))]
     waiting = [(next(names), pending(0.2)) for _ in range(integer(rng, 0, 5))]
@@ -446,7 +452,7 @@ def places_are_taken_in_the_order_of_arrival(call, rng):
 def a_whole_service_ends_as_it_should(call, rng):
     """Pass after pass until all is written: the passes are those of the rules, and every prompt is read once."""
     for most, budget in ((2, 4), (3, 16), (1, 24), (3, 48)):
-        pending = {name: integer(rng, 1, 20) for name in "abcde"}
+        pending = {name: integer(rng, 1, 20) for name in "dbeac"}
         left, prompt = {name: integer(rng, 1, 4) for name in pending}, dict(pending)
         running, waiting, read = [], list(pending), dict.fromkeys(pending, 0)
         tokens = {name: prompt[name] + left[name] - 1 for name in prompt}
@@ -550,12 +556,12 @@ def values_are_codes_times_scales(call, rng):
 
 
 def random_shape(rng, bytes_per_element=None):
-    group = integer(rng, 2, 4)
+    group, num_kv_heads = integer(rng, 2, 4), (1, 3, 4)[integer(rng, 0, 2)]
     return {
         "num_weights": integer(rng, 10_000, 90_000),
         "num_layers": integer(rng, 2, 9),
-        "num_heads": 2 * group,
-        "num_kv_heads": 2,
+        "num_heads": num_kv_heads * group,
+        "num_kv_heads": num_kv_heads,
         "head_dim": 8 * integer(rng, 1, 8),
         "bytes_per_element": bytes_per_element or (1, 2, 4)[integer(rng, 0, 2)],
     }

@@ -105,7 +105,7 @@ def paths_of(parents):
 
 def trees(rng):
     """A root alone, a line, a star, and trees of every shape."""
-    yield from ([-1], [-1, 0, 1, 2, 3], [-1, 0, 0, 0], [-1, 0, 1, 0, 3, 3, 2], [-1, 0, 1, 2, 0])
+    yield from ([-1], [-1, *range(11)], [-1, 0, 0, 0], [-1, 0, 1, 0, 3, 3, 2], [-1, 0, 1, 2, 0])
     for size in (6, 11, 17):
         yield random_parents(rng, size)
 
@@ -183,7 +183,7 @@ def expect_tokens(call, rng, heads, names, vocab_size=13):
 @check("candidates", points=1)
 def every_rank_of_every_head_can_be_asked_for(call, rng):
     """Lines of guesses, one rank after the other."""
-    for rank in range(5):
+    for rank in range(13):
         expect_tokens(call, rng, 3, [(rank,), (rank, rank), (rank, rank, rank)])
 
 
@@ -205,9 +205,9 @@ def a_root_alone_and_unused_heads_are_no_exception(call, rng):
 # ---------------------------------------------------------------- attention
 
 
-def expect_attention(call, rng, parents, text, heads=2, width=4):
+def expect_attention(call, rng, parents, text):
     """Against a softmax of its own for each node and head, over the rows that it may see."""
-    size = len(parents)
+    size, heads, width = len(parents), 3, integer(rng, 4, 8)
     q, k, v = (normal(rng, rows, heads, width) for rows in (size, text + size, text + size))
     mask = torch.zeros(size, size, dtype=torch.bool)
     for node in range(size):
@@ -479,9 +479,14 @@ def probability(accuracies, name):
     return math.prod(accuracies[k][rank] for k, rank in enumerate(name))
 
 
-def all_names(accuracies):
-    ranks = [range(len(row)) for row in accuracies]
-    return [name for depth in range(1, len(ranks) + 1) for name in itertools.product(*ranks[:depth])]
+def names_above(accuracies, least, name=(), reached=1.0):
+    """All nodes below one that are at least so likely; what stands on a node is less likely than it."""
+    if len(name) == len(accuracies):
+        return
+    for rank, a in enumerate(accuracies[len(name)]):
+        if reached * a >= least:
+            yield (*name, rank)
+            yield from names_above(accuracies, least, (*name, rank), reached * a)
 
 
 @check("search", points=1)
@@ -497,9 +502,10 @@ def expected_tokens_sum_the_nodes(call, rng):
         expect_close(got, want, f"expected tokens of the tree {names}", hint="a product along the way to each node")
 
 
-def expect_best(call, accuracies, sizes, reach=None):
-    """The best trees; with many heads only nodes as deep as a tree of the largest size can be are looked at."""
-    ordered = sorted(all_names(accuracies[:reach]), key=lambda name: -probability(accuracies, name))
+def expect_best(call, accuracies, sizes, least=0.0):
+    """The best trees; of many heads only nodes that are at least so likely are looked at, which must be enough."""
+    ordered = sorted(names_above(accuracies, least), key=lambda name: -probability(accuracies, name))
+    assert len(ordered) >= max(sizes) - 1
     for size in sizes:
         got = call("best_tree", accuracies, size)
         if not isinstance(got, list) or not all(isinstance(name, tuple | list) for name in got):
@@ -541,6 +547,6 @@ def the_smallest_and_the_largest_tree(call, rng):
     for _ in range(8):
         expect_best(call, random_accuracies(rng, 2, 3), (1, 2, 13))
         accuracies = [random_accuracies(rng, 1, ranks)[0] for ranks in (2, 3, 1, 2, 1, 2)]
-        expect_best(call, accuracies, (9, 1 + len(all_names(accuracies))))
-    best = torch.rand(20, generator=rng).mul(0.2).add(0.75).tolist()
-    expect_best(call, [[a, (1 - a) / 2, (1 - a) / 4] for a in best], (6, 8), reach=7)
+        expect_best(call, accuracies, (9, 1 + len([*names_above(accuracies, 0.0)])))
+    best = torch.rand(20, generator=rng).mul(0.13).add(0.82).tolist()
+    expect_best(call, [[a, (1 - a) / 2, (1 - a) / 4] for a in best], (6, 24), least=0.01)

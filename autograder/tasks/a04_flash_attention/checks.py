@@ -129,7 +129,8 @@ def rows_may_see_nothing_at_first_or_at_all(call, rng):
 # ---------------------------------------------------------------- the tiled forward pass
 
 
-def run_tiled(call, rng, num_queries, num_keys, causal, block_m, block_n, dim=8):
+def run_tiled(call, rng, num_queries, num_keys, causal, block_m, block_n):
+    dim = integer(rng, 3, 16)
     q, k, v = random(rng, num_queries, dim), random(rng, num_keys, dim), random(rng, num_keys, dim)
     memory = Memory(q, k, v, block_m, block_n)
     got = call("tiled_attention", Callback(memory.fetch), num_queries, num_keys, causal, block_m, block_n)
@@ -226,6 +227,7 @@ def keys_and_queries_may_end_within_a_tile(call, rng):
     """Lengths off every tile."""
     run_kernel(call, rng, 2, 19, 37, 16, False)
     run_kernel(call, rng, 1, 1, 5, 16, False, 16, 32)
+    run_kernel(call, rng, 1, 3, 1061, 16, False, 16, 32)  # more keys than one tile of any size in sight
 
 
 @check("kernel", points=1)
@@ -452,11 +454,17 @@ def steps_equal_the_causal_parallel_form(call, rng):
 @check("linear", points=1)
 def the_state_has_one_size(call, rng):
     """However many positions have passed, the state takes D (D_v + 1) numbers at most."""
-    q, k, v = random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)
-    want, state = weighted_mean(kernel_weights(q, k, True), v), None
-    for i in range(9):
-        out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
-        expect_close(out, want[i], f"the output at position {i}", atol=2e-5, rtol=1e-4)
+    texts = [(random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)) for _ in range(2)]
+    wants = [weighted_mean(kernel_weights(q, k, True), v) for q, k, v in texts]
+    states, hint = [None, None], "what a text has seen is in the state that comes in, and nowhere else"
+    for i, text in itertools.product(range(9), range(2)):  # in turns
+        q, k, v = texts[text]
+        call("linear_step", states[text], *(x[i] for x in texts[1 - text]))  # a step that comes to nothing
+        got = call("linear_step", states[text], q[i], k[i], v[i])
+        out, state = expect_parts(got, "linear_step", "out", "state")
+        what = f"the output at position {i} of one of two texts that take turns"
+        expect_close(out, wants[text][i], what, atol=2e-5, rtol=1e-4, hint=hint)
+        states[text] = state
         held = sum(x.numel() for x in state) if isinstance(state, list | tuple) else state.numel()
         if held > 6 * 5:
             fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=30)
@@ -568,8 +576,9 @@ def chain_trial(rng, dtype=torch.bfloat16, length=LENGTH, dim=128, times=STEPS, 
         got = expect_tensor(got, "the output", shape=(2, length, dim), dtype=dtype)[:, rows].double()
         want = chain_of_rows(q[:, rows], k, v, rows, times)
         share = float(((got - want).square().mean() / want.square().mean()).sqrt())
-        if not share <= RMSE_LIMIT[dtype]:
-            fail(f"the output of {times} launches in a row is wrong", error=share, limit=RMSE_LIMIT[dtype])
+        limit = RMSE_LIMIT[dtype] / 2  # five times what 16 bits cost here; with scores of eight bits it is passed
+        if not share <= limit:
+            fail(f"the output of {times} launches in a row is wrong", error=share, limit=limit)
 
     return Trial(args=(q, k, v, times), verify=verify)
 
