@@ -16,21 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from autograder.device import device_for, missing
-from autograder.engine import LocalCall, generator, load_task, run_check
+from autograder.engine import Exercise, LocalCall, generator, load_task, run_check
 
 PATIENCE_S = 20.0
 _KEY = b"visible"  # the same inputs every time, so that a failure can be looked into
+Row = tuple[str, bool | None, str]  # title of a check, whether it passed (None: it was not run), message
 
 
 class Report:
     """What the visible checks of one exercise found. `repr` is the text that was printed.
 
     Args:
-        outcomes: title, whether it passed (None: it was not run) and message of each check.
+        outcomes: a row for each check.
         lacking: a sentence about the device without which none was run.
     """
 
-    def __init__(self, title: str, outcomes: list[tuple[str, bool | None, str]], lacking: str = "") -> None:
+    def __init__(self, title: str, outcomes: list[Row], lacking: str = "") -> None:
         self.passed = all(passed for _, passed, _ in outcomes)
         lines = [_line(*outcome) for outcome in outcomes]
         count = sum(bool(passed) for _, passed, _ in outcomes)
@@ -97,22 +98,24 @@ class Checker:
         about = self._task.exercises[self._known(exercise)]
         if len(functions) != len(about.provides):
             raise ValueError(f"exercise {exercise!r} needs {', '.join(about.provides)}; got {len(functions)} functions")
-        outcomes: list[tuple[str, bool | None, str]] = []
         if device_for(about.needs) is None:
-            outcomes = [(one.title, None, "") for one in self._task.checks[exercise]]
-            report = Report(about.title, outcomes, missing(about.needs))
-            print(report)
-            return report
-        call = LocalCall({**self._setup, **dict(zip(about.provides, functions, strict=True))})
-        for one in self._task.checks[exercise]:
+            not_run: list[Row] = [(one.title, None, "") for one in self._task.checks[exercise]]
+            report = Report(about.title, not_run, missing(about.needs))
+        else:
+            report = Report(about.title, self._outcomes(about, dict(zip(about.provides, functions, strict=True))))
+        print(report)
+        return report
+
+    def _outcomes(self, about: Exercise, functions: dict[str, Any]) -> list[Row]:
+        """A row for each check, up to one that had to be interrupted."""
+        call, outcomes = LocalCall({**self._setup, **functions}), list[Row]()
+        for one in self._task.checks[about.id]:
             with _patience(PATIENCE_S) as interrupted:
                 outcome = run_check(one, call, generator(_KEY, one.name))
             outcomes.append((one.title, outcome.passed, interrupted[0] if interrupted else outcome.message))
             if interrupted:
                 break
-        report = Report(about.title, outcomes)
-        print(report)
-        return report
+        return outcomes
 
     def hidden(self, exercise: str) -> None:
         """Say where the hidden checks are: not here."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 
 from autograder.calls import Call, LocalCall
@@ -36,6 +37,7 @@ from autograder.expect import (
 from autograder.values import Callback, Remote, Seed
 
 __all__ = [
+    "MISSING_RETURN",
     "Callback",
     "CheckFailed",
     "LocalCall",
@@ -60,6 +62,7 @@ __all__ = [
     "speed_check",
 ]
 DEFAULT_EXERCISE_S = 60.0
+TWISTER_AT, TWISTER_WORDS = 24, 624  # in the bytes of a torch generator's state
 UNUSABLE = (
     TypeError,
     ValueError,
@@ -228,14 +231,26 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def generator(key: bytes, *names: object) -> torch.Generator:
-    """A generator whose seed is an HMAC of the names under the key: nobody without the key can tell its numbers."""
-    return torch.Generator().manual_seed(secret_number(key, *names))
+    """A generator whose whole state comes from the names under the key: nobody without the key can tell its numbers.
+
+    `manual_seed` keeps 32 bits of a seed, few enough to try them all against the inputs of a check. So the 624 words of
+    the Mersenne twister (Matsumoto and Nishimura 1998) are set themselves.
+    """
+    rng = torch.Generator()
+    state = rng.get_state()
+    words = hashlib.shake_256(_digest(key, names)).digest(4 * TWISTER_WORDS)
+    twister = np.frombuffer(words, "<u4").astype("<u8").view(np.uint8)  # torch keeps each word in 8 bytes
+    state[TWISTER_AT : TWISTER_AT + len(twister)] = torch.from_numpy(twister)
+    return rng.set_state(state)
 
 
 def secret_number(key: bytes, *names: object) -> int:
     """63 bits of an HMAC of the names under the key."""
-    digest = hmac.new(key, "\0".join(map(str, names)).encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int.from_bytes(_digest(key, names)[:8], "big") >> 1
+
+
+def _digest(key: bytes, names: tuple) -> bytes:
+    return hmac.digest(key, "\0".join(map(str, names)).encode(), "sha256")
 
 
 def secret_key(rng: torch.Generator) -> bytes:

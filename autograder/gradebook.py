@@ -110,13 +110,12 @@ def set_maxima(db_url: str, assignment: str, maxima: Mapping[str, float]) -> Non
     with _open(db_url) as book:
         for cell in _graded_cells(book, assignment):
             wanted = maxima.get(cell.name, cell.max_score)
-            has_scores = any(grade.auto_score is not None or grade.manual_score is not None for grade in cell.grades)
-            if wanted != cell.max_score and (wanted or not has_scores):
-                cell.max_score = wanted
-                _renew_checksum(book.find_source_cell(cell.name, assignment, assignment), wanted)
+            if wanted == cell.max_score or (wanted == 0 and any(_has_points(grade) for grade in cell.grades)):
+                continue
+            cell.max_score = wanted
+            _renew_checksum(book.find_source_cell(cell.name, assignment, assignment), wanted)
             for grade in cell.grades:
-                if grade.auto_score is None and cell.name in maxima:
-                    grade.needs_manual_grade = grade.manual_score is None and cell.max_score > 0
+                grade.needs_manual_grade = not _has_points(grade) and wanted > 0
         book.db.commit()
 
 
@@ -219,6 +218,10 @@ def _graded_cells(book: Any, assignment: str) -> list[Any]:
         return list(book.find_notebook(assignment, assignment).grade_cells)
     except MissingEntry:
         return []
+
+
+def _has_points(grade: Any) -> bool:
+    return grade.auto_score is not None or grade.manual_score is not None
 
 
 def _renew_checksum(source: Any, points: float) -> None:

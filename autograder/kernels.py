@@ -1,4 +1,4 @@
-"""What is taken of a cell that is to hold Triton kernels: the kernels, and nothing that could compute in their place.
+"""What is taken of a cell that is to hold Triton kernels: kernels and constants, nothing that computes in their place.
 
 In Triton's interpreter a kernel is Python and could do whatever Python can. Compiled for a GPU it knows its own names,
 `tl`, constants and other kernels; whoever uses more there gets an error, so here too.
@@ -7,6 +7,7 @@ In Triton's interpreter a kernel is Python and could do whatever Python can. Com
 import ast
 import warnings
 from functools import cache
+from typing import TypeGuard
 
 KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
 OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
@@ -41,13 +42,13 @@ def kernels_only(source: str, host: str) -> str:
 
 def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     shared = _lines_of_several(body)
-    kept = [node for node in body if (_is_kernel(node) or _is_constant(node)) and not shared & _lines(node)]
-    names = {node.name for node in kept if isinstance(node, Kernel)}
-    names |= {name for node in kept if not isinstance(node, Kernel) for name in _stored(node)}
+    kept = [node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)]
+    names = {node.name for node in kept if _is_kernel(node)}
+    names |= {name for node in kept if _is_constant(node) for name in _stored(node)}
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Python counts them
     taken = [""] * len(lines)
     for node in kept:
-        stranger = _stranger(node, names) if isinstance(node, Kernel) else None
+        stranger = _stranger(node, names) if _is_kernel(node) else None
         for number in sorted(_lines(node)):
             taken[number - 1] = lines[number - 1] if stranger is None else ""
         if stranger is not None:
@@ -56,7 +57,7 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     return "\n".join([*taken, host])
 
 
-def _is_kernel(node: ast.stmt) -> bool:
+def _is_kernel(node: ast.stmt) -> TypeGuard[Kernel]:
     return isinstance(node, Kernel) and [_dotted(one) for one in node.decorator_list] == ["triton.jit"]
 
 
@@ -69,12 +70,38 @@ def _is_constant(node: ast.stmt) -> bool:
     value = node.value
     if isinstance(value, ast.Call) and _dotted(value.func) == "tl.constexpr" and len(value.args) == 1:
         value = value.args[0]
+    if not _is_literal(value):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return all(isinstance(target, ast.Name) and target.id not in KNOWN for target in targets)
+
+
+def _is_choice(node: ast.stmt) -> bool:
+    """A function without arguments that gives a constant, or says that it is not written yet."""
+    if not isinstance(node, ast.FunctionDef) or node.name in KNOWN or node.decorator_list or node.returns:
+        return False
+    *remarks, last = node.body
+    if any(vars(node.args).values()) or not all(
+        isinstance(one, ast.Expr) and _is_literal(one.value) for one in remarks
+    ):
+        return False
+    if isinstance(last, ast.Return):
+        return last.value is not None and _is_literal(last.value)
+    said = last.exc if isinstance(last, ast.Raise) and last.cause is None else None
+    if not isinstance(said, ast.Call) or _dotted(said.func) != "NotImplementedError" or said.keywords:
+        return False
+    return all(map(_is_literal, said.args))
+
+
+def _is_literal(value: ast.expr) -> bool:
     try:
         ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError):
         return False
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return all(isinstance(target, ast.Name) and target.id not in KNOWN for target in targets)
+    return True
+
+
+TAKEN = (_is_kernel, _is_constant, _is_choice)
 
 
 def _stored(node: ast.AST) -> set[str]:

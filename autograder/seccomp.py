@@ -61,8 +61,8 @@ REFUSED = {
     "personality": (135, 92),
     "timer_create": (222, 107),  # a timer that sends SIGCONT would wake a frozen worker
 }
-# name: ((x86_64, aarch64), argument, *values), refused with these values of that argument only. A thread that sends SIGCONT
-# in the very moment in which its process is stopped wakes it: one that does so all the time cannot be frozen.
+# name: ((x86_64, aarch64), argument, *values), refused with these values of that argument only. A thread that sends
+# SIGCONT in the very moment in which its process is stopped wakes it: one that does so all the time cannot be frozen.
 REFUSED_WITH: dict[str, tuple] = {
     "fcntl": ((72, 25), 1, F_SETSIG),
     "kill": ((62, 129), 1, SIGCONT),

@@ -176,17 +176,23 @@ def _done(course: Course) -> int:
 
 
 def _differing(course: Course) -> int:
-    """Students whose checks, timings apart, did not come out as those of the first with the same answers."""
+    """Students whose checks, timings apart, did not come out as those of the first with the same answers; printed."""
     task, answers = load_task(course.tasks(ASSIGNMENT)), _answers(course)
     timed = {one.name for checks in task.checks.values() for one in checks if one.speed}
     found: dict[int, list[Any]] = defaultdict(list)
+    differing = 0
     with judging_for(course, ASSIGNMENT) as judging:
         for number, job in enumerate(_jobs(course, Policy())):
             result = judging.recorded(job)
             assert result is not None
             rows = [row for exercise in result.exercises.values() for row in exercise.checks if row.name not in timed]
-            found[_answer(number, answers)].append([(row.name, row.status, row.score) for row in rows])
-    return sum(one != same[0] for same in found.values() for one in same)
+            same, correct = found[_answer(number, answers)], [(row.name, row.status, row.score) for row in rows]
+            same.append(correct)
+            for first, one in zip(same[0], correct, strict=True):
+                if first != one:
+                    print(f"{answers[_answer(number, answers)].stem}: {first} and, of student {number}, {one}")
+            differing += correct != same[0]
+    return differing
 
 
 def phase(name: str, measure: Callable[[], Any]) -> Any:

@@ -1,9 +1,12 @@
 """Checks and what they expect: statistics against SciPy, plain messages, values copied on their way."""
 
+import hashlib
+import hmac
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import scipy.stats
 import torch
@@ -313,3 +316,12 @@ def test_inputs_depend_on_the_key_and_every_name():
     }
     assert len(draws) == 4
     assert torch.equal(torch.rand(3, generator=generator(b"a", "x")), torch.rand(3, generator=generator(b"a", "x")))
+
+
+def test_a_generator_is_a_twister_whose_every_word_comes_from_the_key():
+    digest = hmac.new(b"key", b"name\x001", "sha256").digest()
+    words = np.frombuffer(hashlib.shake_256(digest).digest(4 * 624), "<u4")
+    twister = np.random.MT19937()
+    twister.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": 624}}
+    expected = torch.from_numpy((twister.random_raw(2000) % 2**16).astype(np.int64))
+    assert torch.equal(torch.randint(2**16, (2000,), generator=generator(b"key", "name", 1)), expected)

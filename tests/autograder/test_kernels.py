@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 
+from autograder.answers import solution_cells
 from autograder.course import Course
 from autograder.engine import load_task
 from autograder.kernels import kernels_only
@@ -22,12 +23,13 @@ CONSTANTS = "SIZE: tl.constexpr = 16\nLEAST = tl.constexpr(-1.5)"
 
 
 def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
-    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\ndef host():\n    return 2\nhost()\n"
+    rest = "def host():\n    return open(2)\nhost()\n"
+    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\n{rest}"
     taken = kernels_only(cell, HOST)
     assert taken.endswith(f"\n{HOST}")
     for part in (CONSTANTS, HELPER, KERNEL):
         assert cell[: cell.index(part)].count("\n") == taken[: taken.index(part)].count("\n")
-    for gone in ("import os", "print", "return 2", "# a remark"):
+    for gone in ("import os", "print", "open", "# a remark"):
         assert gone not in taken
 
 
@@ -120,10 +122,55 @@ def test_what_cannot_be_written_out_is_named_all_the_same(given):
     assert "raise NameError" in kernels_only(f"@triton.jit\ndef kernel({given}): pass", HOST)
 
 
-def test_the_host_is_the_one_that_students_are_given():
+@pytest.mark.parametrize("exercise", ["kernel", "launch"])
+def test_the_host_is_the_one_that_students_are_given(exercise):
     """Up to the default of `kernel`, which a cell of theirs has defined before."""
     task = load_task(Course(ROOT).tasks("a04_flash_attention"))
     released = Course(ROOT).student_notebook("a04_flash_attention").read_text(encoding="utf-8")
-    for line in task.exercises["kernel"].host.strip().splitlines():
+    for line in task.exercises[exercise].host.strip().splitlines():
         line = line.replace("kernel=None", "kernel=attention_kernel").replace("(kernel or attention_kernel)", "kernel")
         assert line.replace("\\", "\\\\").replace('"', '\\"') in released, line
+
+
+@pytest.mark.parametrize("last", ["return {64: (128, 64), 128: -1.5}", "raise NotImplementedError('Not written yet')"])
+def test_a_choice_is_taken(last):
+    cell = f'def tiles():\n    "By head size."\n    {last}\n'
+    assert cell in kernels_only(f"import os\n{cell}", HOST)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "def tiles():\n    return open('/etc/passwd')",
+        "def tiles():\n    print()\n    return 1",
+        "def tiles(x=print()):\n    return 1",
+        "def tiles() -> print():\n    return 1",
+        "@print\ndef tiles():\n    return 1",
+        "def tiles():\n    return",
+        "def tl():\n    return 1",
+        "async def tiles():\n    return 1",
+        "def tiles():\n    raise NotImplementedError(print())",
+        "def tiles():\n    raise NotImplementedError() from print()",
+        "def tiles():\n    raise print()",
+        "def tiles(*, x=f'{\"\x7f\"}'):\n    return 1",
+    ],
+)
+def test_a_choice_is_nothing_but_numbers(cell):
+    assert kernels_only(cell, HOST).strip() == HOST.strip()
+
+
+def test_a_kernel_does_not_know_the_choice():
+    cell = "def tiles():\n    return 1\n\n\n@triton.jit\ndef kernel(x):\n    tiles()\n"
+    assert "raise NameError('kernel uses `tiles`" in kernels_only(cell, HOST)
+
+
+def test_no_library_can_stand_behind_the_launch_on_a_gpu():
+    """What a cell defines beside its kernels never runs: neither its own launch nor what it would call there."""
+    exercise = load_task(Course(ROOT).tasks("a04_flash_attention")).exercises["launch"]
+    cell = solution_cells(Course(ROOT), "a04_flash_attention")["launch"]
+    torchs = (
+        "def fast_attention(q, k, v, causal):\n    return torch.nn.functional.scaled_dot_product_attention(q, k, v)\n"
+    )
+    taken = kernels_only(f"{cell}\n\n{torchs}", exercise.host)
+    assert "scaled_dot_product_attention" not in taken
+    assert taken.count("def fast_attention") == 1

@@ -236,6 +236,15 @@ def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monke
         call.close()
 
 
+def rest_again_and_again(call):
+    for _ in range(40):
+        call.freeze()
+        call.require_rest()
+        time.sleep(0.1)
+        call.thaw()
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("defence", "attack"), [("kill", "wakes_itself_all_the_time"), ("ioctl", "takes_a_terminal_that_hangs_up")]
 )
@@ -247,12 +256,7 @@ def test_without_its_defence_a_worker_that_wakes_itself_cannot_be_frozen(defence
         call(attack, X)
         assert any(goes_on_when_frozen(call) for _ in range(40))
         with pytest.raises(CheckFailed, match="it went on working although it was stopped"):
-            for _ in range(40):
-                call.freeze()
-                call.require_rest()
-                time.sleep(0.1)
-                call.thaw()
-                time.sleep(0.02)
+            rest_again_and_again(call)
         call.close()
 
 

@@ -170,8 +170,11 @@ def the_prompt_is_read_once_and_then_token_by_token(call, rng):
 def the_text_ends_just_after_the_end_token(call, rng):
     """A new end token is kept and ends the text; one in the prompt does not."""
     for prompt in ([0], [2, 3, 0]):
-        got = decode(call, CountingModel(), prompt, 6, eos_token=3)
+        model = CountingModel()
+        got = decode(call, model, prompt, 6, eos_token=3)
         expect_equal(got, [1, 2, 3], f"the new tokens after {prompt} up to end token 3", hint="keep it, then stop")
+        hint = "stop at the end token: what is read after it is thrown away"
+        expect_equal(len(model.calls), 3, f"the number of calls after {prompt} up to end token 3", hint=hint)
 
 
 def lists(got, function, *parts):
@@ -284,13 +287,13 @@ def who_writes_comes_first(call, rng):
 @check("schedule")
 def waiting_requests_need_a_place_and_budget(call, rng):
     """A waiting request is admitted where a place is free, and gets what the budget has left."""
-    running, waiting = [("a", 1), ("b", 3)], [("c", 9), ("d", 2)]
+    running, waiting = [("a", 1), ("b", 3)], [("d", 9), ("c", 2)]
     for budget, share in ((16, 9), (8, 4)):
         got = plan(call, running, waiting, 3, budget)
-        if "d" in dict(got):
-            fail("only three requests may run: a and b hold two places, so c takes the last", got=got)
-        hint = f"c has 9 pending, and {budget} - 1 - 3 are left of the budget"
-        want = [("a", 1), ("b", 3), ("c", share)]
+        if "c" in dict(got):
+            fail("only three requests may run: a and b hold two places, so d, the oldest, takes the last", got=got)
+        hint = f"d has 9 pending, and {budget} - 1 - 3 are left of the budget"
+        want = [("a", 1), ("b", 3), ("d", share)]
         expect_equal(got, want, f"the plan with one free place and a budget of {budget}", hint=hint)
     got = plan(call, [("a", 1), ("b", 7)], [("c", 9)], 3, 8)
     expect_equal(

@@ -409,6 +409,13 @@ def expect_speculation(target, draft_length):
         fail("the target never checked a block of several tokens: this is plain decoding")
 
 
+def expect_gain(target, count):
+    """So is one that calls the target for every token though its draft is always right, blocks or no blocks."""
+    if len(target.calls) >= count:
+        said = "the target was called for every token although the draft is always right: this is plain decoding"
+        fail(said, calls=len(target.calls), tokens=count)
+
+
 @check("decoder", points=1)
 def greedy_text_equals_plain_decoding(call, rng):
     """Token by token the text of plain greedy decoding, for good drafts, bad drafts and short prompts."""
@@ -426,11 +433,10 @@ def greedy_text_equals_plain_decoding(call, rng):
 def the_end_token_stops_it_anywhere_in_a_block(call, rng):
     """The text ends just after the first new end token; one in the prompt does not count."""
     for _ in range(4):
-        target, _ = fresh_pair(rng)
-        draft = HeldModel(target.tables, "draft", strict=False)
-        prompt = random_context(rng, 4)
-        free = target.tables.greedy(prompt, 20)
+        tables, prompt = fresh_pair(rng)[0].tables, random_context(rng, 4)
+        free = tables.greedy(prompt, 20)
         for eos in sorted({0, *free[:6], prompt[0]}):
+            target, draft = (HeldModel(tables, name, strict=False) for name in ("target", "draft"))
             got = call_decoder(call, target, draft, prompt, 20, 4, eos)
             want = free[: free.index(eos) + 1] if eos in free else free
             if got != want and got[: len(want)] == want:
@@ -438,6 +444,7 @@ def the_end_token_stops_it_anywhere_in_a_block(call, rng):
             expect_equal(
                 got, want, f"the text up to end token {eos}", hint="search the new tokens only, keep the end token"
             )
+            expect_speculation(target, 4)
 
 
 @check("decoder", points=1)
@@ -445,7 +452,7 @@ def the_number_of_tokens_is_exact(call, rng):
     """Exactly max_new_tokens come, also when the last block could give more."""
     target, _ = fresh_pair(rng)
     prompt = random_context(rng, 5)
-    for count in (1, 2, 5, 6, 7, 11):
+    for count in (1, 2, 5, 6, 7, 60):
         held = HeldModel(target.tables, "target", strict=False)
         got = call_decoder(call, held, HeldModel(target.tables, "draft", strict=False), prompt, count, 4)
         expect_equal(len(got), count, "number of new tokens", hint="propose no more than can still be used")
@@ -454,6 +461,7 @@ def the_number_of_tokens_is_exact(call, rng):
         if longest > len(prompt) + count - 1:
             fail("a block held more tokens than can still be used: with r to come draft at most r - 1", asked_for=count)
         expect_speculation(held, min(4, count - 1))
+    expect_gain(held, count)
 
 
 @check("decoder", points=2, deadline_s=60)
@@ -470,6 +478,11 @@ def three_tokens_have_the_targets_joint_law(call, rng):
     draws = max(2000, min(5000, draws_needed(joint(p), joint(0.9 * p + 0.1 * q))))
     markov = "nimblelm.inference.markov:MarkovModel"
     setting = Remote("nimblelm.inference.sampling:Sampling", 1.0)
+    held = fresh_pair(rng)[0]
+    same = Callback(HeldModel(held.tables, "draft", strict=False))
+    call("speculative_generate", Callback(held), same, torch.tensor([1, start]), 60, 4, setting, seed(rng), None)
+    expect_speculation(held, 4)
+    expect_gain(held, 60)
     request = Remote(markov, p), Remote(markov, q), torch.tensor([1, start]), 3, 2, setting, seed(rng), None
     got = call.many("speculative_generate", draws, *request)
     got = expect_tensor(got, "the new tokens", shape=(draws, 3), dtype="int").long()

@@ -2,7 +2,18 @@
 
 import torch
 
-from autograder.engine import Callback, Remote, check, expect_close, expect_equal, expect_tensor, explained, fail, seed
+from autograder.engine import (
+    MISSING_RETURN,
+    Callback,
+    Remote,
+    check,
+    expect_close,
+    expect_equal,
+    expect_tensor,
+    explained,
+    fail,
+    seed,
+)
 
 P = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.5, 0.25, 0.25], [0.2, 0.2, 0.6]])
 Q = torch.tensor([[0.25, 0.5, 0.25], [0.4, 0.2, 0.4], [0.25, 0.25, 0.5]])
@@ -230,7 +241,7 @@ def run_round(call, target, draft, text, length):
 
 def _round(got):
     if got is None:
-        fail("`speculative_round` returned None; is a `return` missing?")
+        fail(f"`speculative_round` returned None{MISSING_RETURN}")
     if not isinstance(got, dict) or not {"tokens", "num_accepted", "draft_tokens"} <= got.keys():
         fail("return Round(tokens, num_accepted, draft_tokens)", got=type(got).__name__)
     return got

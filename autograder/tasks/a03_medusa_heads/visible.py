@@ -161,19 +161,20 @@ def a_node_attends_to_the_text_and_to_its_ancestors(call, rng):
 
 @check("attend")
 def scores_are_scaled_by_the_root_of_the_width(call, rng):
-    """Width four, two heads: the product of the node's query and key is 4 in the first head, -2 in the second."""
-    q = torch.ones(1, 2, 4)
-    k = torch.zeros(2, 2, 4)  # a row of text, then the node
+    """Width nine, two heads: the product of the node's query and key is 9 in the first head, -4.5 in the second."""
+    q = torch.ones(1, 2, 9)
+    k = torch.zeros(2, 2, 9)  # a row of text, then the node
     k[1] = torch.tensor([1.0, -0.5])[:, None]
-    v = torch.stack([torch.zeros(2, 4), torch.ones(2, 4)])
+    v = torch.stack([torch.zeros(2, 9), torch.ones(2, 9)])
     got = call("tree_attention", q, k, v, torch.ones(1, 1, dtype=torch.bool))
-    got = expect_tensor(got, "the output", shape=(1, 2, 4), dtype="float")[0]
-    scores = torch.tensor([4.0, -2.0])[:, None].expand(2, 4)  # of query and key; that of the text is 0
+    got = expect_tensor(got, "the output", shape=(1, 2, 9), dtype="float")[0]
+    scores = torch.tensor([9.0, -4.5])[:, None].expand(2, 9)  # of query and key; that of the text is 0
     guesses = {
         "divide the scores by the square root of D": scores.sigmoid(),
-        "divide by the square root of D, not by D": (scores / 4).sigmoid(),
+        "divide by the square root of D, not by D": (scores / 9).sigmoid(),
+        "divide by the square root of D, the width of a head, not by the number of heads": (scores / 2).sigmoid(),
     }
-    expect_close(got, (scores / 2).sigmoid(), "the outputs of the two heads", hint=_guess(got, guesses))
+    expect_close(got, (scores / 3).sigmoid(), "the outputs of the two heads", hint=_guess(got, guesses))
 
 
 @check("verify")

@@ -6,7 +6,6 @@ import torch
 
 from autograder.engine import (
     Callback,
-    CheckFailed,
     Remote,
     Trial,
     check,
@@ -119,6 +118,7 @@ def large_scores_do_not_overflow(call, rng):
 def rows_may_see_nothing_at_first_or_at_all(call, rng):
     """Tiles of -inf before, between and instead of keys."""
     scores, values = random(rng, 4, 12), random(rng, 12, 3)
+    scores[:, 11] += 9  # the maximum rises in the last tile
     scores[0] = NEVER
     scores[1, :4] = NEVER
     scores[2, 4:] = NEVER
@@ -129,7 +129,8 @@ def rows_may_see_nothing_at_first_or_at_all(call, rng):
 # ---------------------------------------------------------------- the tiled forward pass
 
 
-def run_tiled(call, rng, num_queries, num_keys, causal, block_m, block_n, dim=8):
+def run_tiled(call, rng, num_queries, num_keys, causal, block_m, block_n):
+    dim = integer(rng, 3, 16)
     q, k, v = random(rng, num_queries, dim), random(rng, num_keys, dim), random(rng, num_keys, dim)
     memory = Memory(q, k, v, block_m, block_n)
     got = call("tiled_attention", Callback(memory.fetch), num_queries, num_keys, causal, block_m, block_n)
@@ -226,6 +227,7 @@ def keys_and_queries_may_end_within_a_tile(call, rng):
     """Lengths off every tile."""
     run_kernel(call, rng, 2, 19, 37, 16, False)
     run_kernel(call, rng, 1, 1, 5, 16, False, 16, 32)
+    run_kernel(call, rng, 1, 3, 1061, 16, False, 16, 32)  # more keys than one tile of any size in sight
 
 
 @check("kernel", points=1)
@@ -238,7 +240,7 @@ def the_kernel_masks_the_future(call, rng):
 @check("kernel", points=1)
 def the_running_maximum_is_kept_in_the_kernel(call, rng):
     """Scores of some hundreds: without the maximum exp overflows, without the rescaling tiles do not add up."""
-    run_kernel(call, rng, 1, 16, 64, 16, False, factor=150.0)
+    run_kernel(call, rng, 4, 16, 64, 16, False, factor=150.0)
 
 
 @check("kernel", points=1)
@@ -251,7 +253,7 @@ def rows_without_keys_give_zero(call, rng):
 def the_kernel_does_the_work(call, rng):
     """With a kernel that does nothing in its place, nothing comes out; with the own one, attention."""
     q, k, v = (random(rng, 1, 16, 16) for _ in range(3))
-    slopes = torch.rand(1, generator=rng)
+    slopes = 0.1 + torch.rand(1, generator=rng)
     out, _ = launch(call, q, k, v, slopes, False, 16, 16, Remote(":NoKernel"))
     if bool(out.isfinite().any()):
         fail("numbers came out although the kernel did nothing: the output was computed elsewhere")
@@ -430,7 +432,8 @@ def outputs_are_weighted_means(call, rng):
 def long_sequences_fit(call, rng):
     """600,000 positions: a weight for each pair would take more than a terabyte."""
     length = 600_000
-    q, k, v = (random(rng, length, 2) for _ in range(3))
+    q, k, noise = (random(rng, length, 2) for _ in range(3))
+    v = k + noise  # so that the mean depends on the query
     got = expect_tensor(call("linear_attention", q, k, v), "the output", shape=(length, 2), dtype="float")
     some = torch.randint(length, (16,), generator=rng)
     want = weighted_mean(kernel_weights(q[some], k, False), v)
@@ -451,11 +454,17 @@ def steps_equal_the_causal_parallel_form(call, rng):
 @check("linear", points=1)
 def the_state_has_one_size(call, rng):
     """However many positions have passed, the state takes D (D_v + 1) numbers at most."""
-    q, k, v = random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)
-    want, state = weighted_mean(kernel_weights(q, k, True), v), None
-    for i in range(9):
-        out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
-        expect_close(out, want[i], f"the output at position {i}", atol=2e-5, rtol=1e-4)
+    texts = [(random(rng, 9, 6), random(rng, 9, 6), random(rng, 9, 4)) for _ in range(2)]
+    wants = [weighted_mean(kernel_weights(q, k, True), v) for q, k, v in texts]
+    states, hint = [None, None], "what a text has seen is in the state that comes in, and nowhere else"
+    for i, text in itertools.product(range(9), range(2)):  # in turns
+        q, k, v = texts[text]
+        call("linear_step", states[text], *(x[i] for x in texts[1 - text]))  # a step that comes to nothing
+        got = call("linear_step", states[text], q[i], k[i], v[i])
+        out, state = expect_parts(got, "linear_step", "out", "state")
+        what = f"the output at position {i} of one of two texts that take turns"
+        expect_close(out, wants[text][i], what, atol=2e-5, rtol=1e-4, hint=hint)
+        states[text] = state
         held = sum(x.numel() for x in state) if isinstance(state, list | tuple) else state.numel()
         if held > 6 * 5:
             fail("the state grows: keep the sums of phi(k) v^T and of phi(k), not the keys", got=held, want=30)
@@ -504,25 +513,14 @@ def eager_attention(q, k, v, causal):
     return torch.softmax(scores, -1) @ v
 
 
-def refuse_what_no_launch_computes(call, arguments, want):
-    """The right numbers from a kernel that does nothing were computed elsewhere: no check of the launch takes them."""
-    try:
-        out = call("fast_attention", *arguments, Remote(":NoKernel"))
-    except CheckFailed:
-        return
-    if isinstance(out, torch.Tensor) and out.shape == want.shape and torch.allclose(out.double(), want, atol=1e-2):
-        fail("the right numbers came out although the kernel did nothing: the output was computed elsewhere")
-
-
 def run_launch(call, rng, dtype, heads, num_queries, num_keys, dim, causal, mean=0.0):
     """Both rules of accuracy: the largest error at most twice eager's, and a small one on the whole."""
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
     q, k, v = q.to(dtype), k.to(dtype), (v + mean).to(dtype)
     want, what = attention(q, k, v, causal)[0], f"{num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
-    refuse_what_no_launch_computes(call, (q, k, v, causal), want)
     got = expect_tensor(call("fast_attention", q, k, v, causal), "the output", shape=tuple(q.shape), dtype=dtype)
     if bool(got.isnan().any()):
-        fail("nan in the output: a block of queries that was not launched, or -inf taken from -inf?", of=what)
+        fail("nan in the output: is each element stored, and is -inf taken from -inf?", of=what)
     error, limit = (float((x.double() - want).abs().max()) for x in (got, eager_attention(q, k, v, causal)))
     if error > 2 * limit:
         said = "the largest error is more than twice that of torch in the same dtype: is each sum kept in float32?"
@@ -578,8 +576,9 @@ def chain_trial(rng, dtype=torch.bfloat16, length=LENGTH, dim=128, times=STEPS, 
         got = expect_tensor(got, "the output", shape=(2, length, dim), dtype=dtype)[:, rows].double()
         want = chain_of_rows(q[:, rows], k, v, rows, times)
         share = float(((got - want).square().mean() / want.square().mean()).sqrt())
-        if not share <= RMSE_LIMIT[dtype]:
-            fail(f"the output of {times} launches in a row is wrong", error=share, limit=RMSE_LIMIT[dtype])
+        limit = RMSE_LIMIT[dtype] / 2  # five times what 16 bits cost here; with scores of eight bits it is passed
+        if not share <= limit:
+            fail(f"the output of {times} launches in a row is wrong", error=share, limit=limit)
 
     return Trial(args=(q, k, v, times), verify=verify)
 

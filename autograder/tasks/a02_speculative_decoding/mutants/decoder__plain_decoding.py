@@ -1,6 +1,6 @@
 """Decodes one token at a time and calls it speculative.
 
-kills: greedy_text_equals_plain_decoding, the_number_of_tokens_is_exact, the_target_is_called_no_more_than_needed
+kills: greedy_text_equals_plain_decoding, the_end_token_stops_it_anywhere_in_a_block, the_number_of_tokens_is_exact, three_tokens_have_the_targets_joint_law, the_target_is_called_no_more_than_needed
 """
 
 

@@ -66,13 +66,18 @@ def fast_kernel(
     tl.store(out + rows[:, None] * D + depth, result, mask=real_rows)
 
 
-def fast_attention(q, k, v, causal, kernel=fast_kernel):
+def tiles():
+    """By head size, 64 or 128: BLOCK_M, BLOCK_N, num_warps and num_stages. Nothing but numbers."""
+    return {64: (128, 64, 8, 3), 128: (128, 64, 8, 3)}
+
+
+def fast_attention(q, k, v, causal):
     """q (H, Sq, D), k and v (H, Sk, D), contiguous, float16 or bfloat16; D is 64 or 128."""
     num_heads, num_queries, head_dim = q.shape
     out = torch.full_like(q, float("nan"))
-    block_m, block_n = 128, 64
+    block_m, block_n, num_warps, num_stages = tiles()[head_dim]
     grid = (triton.cdiv(num_queries, block_m), num_heads)
-    kernel[grid](
+    fast_kernel[grid](
         q,
         k,
         v,
@@ -84,7 +89,7 @@ def fast_attention(q, k, v, causal, kernel=fast_kernel):
         CAUSAL=causal,
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        num_warps=8,
-        num_stages=3,
+        num_warps=num_warps,
+        num_stages=num_stages,
     )
     return out

@@ -1,0 +1,19 @@
+"""Makes a list of all nodes of the first seven heads, and lets the other heads be.
+
+kills: the_smallest_and_the_largest_tree
+"""
+
+# %% search
+import itertools
+import math
+
+
+def expected_tokens(accuracies, choices):
+    return 1.0 + sum(math.prod(accuracies[k][r] for k, r in enumerate(name)) for name in choices)
+
+
+def best_tree(accuracies, size):
+    heads = accuracies[:7]
+    names = [n for d in range(1, len(heads) + 1) for n in itertools.product(*(range(len(row)) for row in heads[:d]))]
+    names.sort(key=lambda name: -math.prod(accuracies[k][r] for k, r in enumerate(name)))
+    return sorted(names[: size - 1], key=lambda name: (len(name), name))
