@@ -211,7 +211,7 @@ def state() -> tuple[bool, str]:
         filter_for_this_machine()
     except (NoSandbox, UnknownMachine) as error:
         return False, str(error)
-    command = [bwrap, "--unshare-all", "--cap-drop", "ALL", "--ro-bind", "/", "/", "true"]
+    command = [bwrap, "--unshare-all", "--cap-drop", "ALL", "--cap-add", HELD_BY_FIRST, "--ro-bind", "/", "/", "true"]
     tried = subprocess.run(command, capture_output=True, text=True)
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout.strip()
     if tried.returncode:
