@@ -444,7 +444,8 @@ def the_end_token_stops_it_anywhere_in_a_block(call, rng):
             expect_equal(
                 got, want, f"the text up to end token {eos}", hint="search the new tokens only, keep the end token"
             )
-            expect_speculation(target, 4)
+            if len(want) > 1:
+                expect_speculation(target, 4)
 
 
 @check("decoder", points=1)
