@@ -20,6 +20,7 @@ from autograder.course import CannotGrade
 from autograder.text import one_line
 
 MAX_NOTEBOOK_BYTES = 20 * 2**20
+MAX_CELLS = 5000
 MAX_CELL_CHARS = 200_000
 MAX_NOTES = 20
 MAX_FILES = 1000  # in one submission
@@ -221,6 +222,8 @@ def _document(path: Path) -> dict[str, Any]:
         raise Unreadable(
             "The file is not a notebook of format 4: it has no list of cells. Save it in a current Jupyter."
         )
+    if len(document["cells"]) > MAX_CELLS:
+        raise Unreadable(f"The notebook has {len(document['cells'])} cells, at most {MAX_CELLS} are read.")
     return document
 
 

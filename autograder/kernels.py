@@ -5,13 +5,21 @@ In Triton's interpreter a kernel is Python and could do whatever Python can. Com
 """
 
 import ast
+import warnings
+from functools import cache
 from typing import TypeGuard
 
 KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
 OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
-NOT_OF_A_KERNEL = frozenset({"core", "semantic", "standard", "random", "extra", "target_info", "handle"})
-NOT_IN_A_KERNEL = (ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.ClassDef, ast.Lambda, ast.Try)
-NOT_IN_A_KERNEL += (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)  # whose names are not the kernel's
+OF_TENSORS = frozenset({"dtype", "element_ty", "shape", "type", "value"})  # beside what a tensor's class has
+NOT_OF_A_KERNEL = frozenset({"extra", "target_info"})  # of what `tl` says it is
+# What Triton's compiler knows (CodeGenerator in triton/compiler/code_generator.py), with `break` and `continue`. A list
+# of what it does not know would have to name each way of Python's to an attribute or a name, such as `match`.
+OF_A_KERNEL = (ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
+OF_A_KERNEL += (ast.If, ast.IfExp, ast.For, ast.While, ast.Pass, ast.Break, ast.Continue, ast.Assert, ast.Call)
+OF_A_KERNEL += (ast.keyword, ast.Starred, ast.Attribute, ast.Subscript, ast.Slice, ast.Name, ast.Tuple, ast.List)
+OF_A_KERNEL += (ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare)
+OF_A_KERNEL += (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
 Kernel = ast.FunctionDef
 
 
@@ -22,9 +30,12 @@ def kernels_only(source: str, host: str) -> str:
     it is, for the worker to say where.
     """
     try:
-        return _kernels_only(ast.parse(source).body, source, host)
-    except (SyntaxError, ValueError):
-        return source
+        try:
+            with warnings.catch_warnings(action="ignore"):  # none is an error: the worker has its own settings
+                body = ast.parse(source).body
+        except (SyntaxError, ValueError):
+            return source
+        return _kernels_only(body, source, host)
     except (RecursionError, MemoryError):  # what is too deep to be looked at could still be run
         return f"raise SyntaxError('the cell is nested too deeply')\n{host}"
 
@@ -47,17 +58,17 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
 
 
 def _is_kernel(node: ast.stmt) -> TypeGuard[Kernel]:
-    return isinstance(node, Kernel) and [ast.unparse(one) for one in node.decorator_list] == ["triton.jit"]
+    return isinstance(node, Kernel) and [_dotted(one) for one in node.decorator_list] == ["triton.jit"]
 
 
 def _is_constant(node: ast.stmt) -> bool:
     """An assignment of numbers, plain or as `tl.constexpr(...)`, to names."""
     if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
         return False
-    if isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) != "tl.constexpr":
+    if isinstance(node, ast.AnnAssign) and _dotted(node.annotation) != "tl.constexpr":
         return False
     value = node.value
-    if isinstance(value, ast.Call) and ast.unparse(value.func) == "tl.constexpr" and len(value.args) == 1:
+    if isinstance(value, ast.Call) and _dotted(value.func) == "tl.constexpr" and len(value.args) == 1:
         value = value.args[0]
     if not _is_literal(value):
         return False
@@ -70,12 +81,14 @@ def _is_choice(node: ast.stmt) -> bool:
     if not isinstance(node, ast.FunctionDef) or node.name in KNOWN or node.decorator_list or node.returns:
         return False
     *remarks, last = node.body
-    if ast.unparse(node.args) or not all(isinstance(one, ast.Expr) and _is_literal(one.value) for one in remarks):
+    if any(vars(node.args).values()) or not all(
+        isinstance(one, ast.Expr) and _is_literal(one.value) for one in remarks
+    ):
         return False
     if isinstance(last, ast.Return):
         return last.value is not None and _is_literal(last.value)
     said = last.exc if isinstance(last, ast.Raise) and last.cause is None else None
-    if not isinstance(said, ast.Call) or ast.unparse(said.func) != "NotImplementedError" or said.keywords:
+    if not isinstance(said, ast.Call) or _dotted(said.func) != "NotImplementedError" or said.keywords:
         return False
     return all(map(_is_literal, said.args))
 
@@ -115,27 +128,42 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
     """The first thing in a kernel that kernels do not have."""
     for default in filter(None, (*kernel.args.defaults, *kernel.args.kw_defaults)):
         if not isinstance(default, ast.Constant):
-            return ast.unparse(default)
+            return _dotted(default)
     nodes = list(ast.walk(kernel))
     annotations = [kernel.returns, *(one.annotation for one in nodes if isinstance(one, ast.arg))]
     for annotation in filter(None, annotations):
-        if ast.unparse(annotation) != "tl.constexpr":
-            return ast.unparse(annotation)
+        if _dotted(annotation) != "tl.constexpr":
+            return _dotted(annotation)
     known = KNOWN | names | {one.arg for one in nodes if isinstance(one, ast.arg)} | _stored(kernel)
     for node in nodes:
-        if isinstance(node, NOT_IN_A_KERNEL):
+        if not isinstance(node, OF_A_KERNEL):
             return type(node).__name__.lower()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node is not kernel:
+        if isinstance(node, ast.FunctionDef) and node is not kernel:
             return node.name
         if isinstance(node, ast.Name) and node.id not in known:
             return node.id
         if isinstance(node, ast.Attribute) and _is_foreign(node):
-            return ast.unparse(node)
+            return _dotted(node)
     return None
 
 
+def _dotted(node: ast.expr) -> str:
+    """A name with its attributes as it is written; any other expression as its kind."""
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else type(node).__name__.lower()
+
+
 def _is_foreign(node: ast.Attribute) -> bool:
-    """An attribute by which one gets from `tl`, `triton` or a tensor to the rest of Python."""
-    if node.attr.startswith("_") or node.attr in NOT_OF_A_KERNEL:
-        return True
-    return isinstance(node.value, ast.Name) and node.value.id == "triton" and node.attr not in OF_TRITON
+    """An attribute by which one gets from `tl`, `triton` or a tensor to the rest of Python, or changes them."""
+    of_triton = isinstance(node.value, ast.Name) and node.value.id == "triton"
+    return node.attr not in (OF_TRITON if of_triton else _attributes()) or not isinstance(node.ctx, ast.Load)
+
+
+@cache
+def _attributes() -> frozenset[str]:
+    """The names that stand behind a point in kernels: what `tl` has for them, and what tensors do."""
+    from triton import language
+
+    of_tensors = {name for name in dir(language.tensor) if not name.startswith("_")}
+    return (frozenset(language.__all__) | of_tensors | OF_TENSORS) - NOT_OF_A_KERNEL

@@ -24,6 +24,7 @@ def escapes(
         "opened a network socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
         "became root": lambda: os.setuid(0),
         "saw other processes": _see_processes,
+        "opened the memory of process 1 to write": lambda: os.close(os.open("/proc/1/mem", os.O_RDWR)),
         "held or could gain privileges": _hold_privileges,
         "saw variables of the environment": lambda: _require(set(os.environ) - set(environment)),
     }

@@ -33,6 +33,8 @@ from autograder.workspace import Workspace
 
 START_S = 120.0
 LOG_BYTES = 16_384
+STOP_S = 10.0  # for all its threads to stop: each finishes its system call first, and has to get a core for that
+STILL_NS = 1_000_000  # its clock may run on for a moment when it has stopped
 
 
 class Nursery:
@@ -113,6 +115,8 @@ class WorkerProcess:
         status, status_in_child = os.pipe()
         log, log_in_child = os.pipe()
         self.channel, self._log, self._status = Channel(ours), _Log(log), os.fdopen(status, "rb", buffering=0)
+        self._rested_ns: int | None = None  # its clock when it was found stopped
+        self._woke = False  # whether its clock went on after that, before it was thawed
         self._seen = time.monotonic(), 0.0  # when its clock was last read, and what it said
         descriptors = [theirs.fileno(), memory, log_in_child, status_in_child]
         if self._sandbox:
@@ -172,7 +176,39 @@ class WorkerProcess:
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self._woke = self._woke or not self._is_still()
+        self._rested_ns = None
         self._signal(signal.SIGCONT)
+
+    def is_at_rest(self) -> bool:
+        """Whether it stopped when it was frozen, in due time, and has been still ever since, this time and each before.
+
+        A thread stops at the end of its system call, and some calls take seconds of work; and whoever finds a way to be
+        woken would slow down the other side, which runs meanwhile.
+        """
+        deadline = time.monotonic() + STOP_S
+        with contextlib.suppress(OSError):  # who has ended is at rest
+            while self._rested_ns is None:
+                if self._has_stopped():
+                    self._rested_ns = self.cpu_ns()
+                elif time.monotonic() > deadline:
+                    return False
+                else:
+                    time.sleep(0.001)
+        return self._is_still() and not self._woke
+
+    def _is_still(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._rested_ns is None or self.cpu_ns() - self._rested_ns < STILL_NS
+        return True
+
+    def _has_stopped(self) -> bool:
+        """Whether none of its threads runs, sleeps or waits (proc_pid_stat(5))."""
+        try:
+            said = [path.read_text(errors="replace") for path in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        except OSError:
+            return False  # one came to its end just now; where the whole process has, there are no files
+        return all(about.rpartition(")")[2].split()[0] in "TtZX" for about in said)
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -113,6 +113,8 @@ class RemoteCall(Call):
 
     def require_rest(self) -> None:
         """Raise CheckFailed where something of a frozen worker goes on, Busy where the device is busy without it."""
+        if self._worker is not None and not self._worker.is_at_rest():
+            raise CheckFailed("When your function had answered, it went on working although it was stopped.")
         if self._worker is not None and self.device.starts_programs and self._worker.has_company():
             raise CheckFailed("When your function had answered, a process that it had started was still running.")
         if self.device.is_idle():

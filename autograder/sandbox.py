@@ -12,7 +12,6 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,9 @@ SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin"
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.nursery import main; main()"
 WAIT = ("/bin/sh", "-c", "echo ready; read until")  # what holds a sandbox open, for as long as the judge lives
+HELD_BY_FIRST = (
+    "CAP_WAKE_ALARM"  # what its process 1 has and the worker lacks, or it could write its memory (ptrace(2))
+)
 INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000
@@ -42,7 +44,7 @@ class Limits:
     tmp_bytes: int = 256 * 2**20
     file_bytes: int = 128 * 2**20
     open_files: int = 256
-    processes: int = 4096  # threads, in fact: a second process is never allowed
+    processes: int = 512  # threads, in fact: a second process is never allowed
     cpu_s: int = 600
     threads: int = 1  # of torch
 
@@ -73,12 +75,13 @@ class Sandbox:
 
     def __init__(self, lib: Path, limits: Limits, device: Device = CPU) -> None:
         status, status_in_child = os.pipe()
-        inherited = [status_in_child, *([user_namespace()] if os.geteuid() == 0 else [])]
+        users = [user_namespace()] if os.geteuid() == 0 else []
         self._process = subprocess.Popen(
-            bubblewrap(lib, limits, status_in_child, device), pass_fds=inherited, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            bubblewrap(lib, limits, status_in_child, device, *users), pass_fds=[status_in_child, *users],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        os.close(status_in_child)
+        for descriptor in (status_in_child, *users):
+            os.close(descriptor)
         assert self._process.stdout is not None
         with os.fdopen(status, "rb", buffering=0) as told:
             if self._process.stdout.readline() != b"ready\n":
@@ -105,17 +108,19 @@ def package_folders() -> list[str]:
     return sorted({os.path.dirname(path) for path in allowed_packages().values()})
 
 
-def bubblewrap(lib: Path, limits: Limits, status: int, device: Device = CPU) -> list[str]:
+def bubblewrap(lib: Path, limits: Limits, status: int, device: Device = CPU, users: int | None = None) -> list[str]:
     """The command line of a sandbox that waits for its worker; it sees /w/lib and the packages on the allow list.
 
     Args:
         lib: the view of lib.
         status: descriptor on which bubblewrap tells the process id of the sandbox.
+        users: that of a `user_namespace`, for a judge run by root.
     """
     command = [require_bubblewrap(), "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    command += ["--unshare-cgroup-try", "--hostname", "worker", "--cap-drop", "ALL", "--as-pid-1"]
-    if os.geteuid() == 0:  # the worker changes to nobody itself, before any student's code runs
-        command += ["--userns", str(user_namespace())]
+    command += ["--unshare-cgroup-try", "--hostname", "worker", "--as-pid-1"]
+    command += ["--cap-drop", "ALL", "--cap-add", HELD_BY_FIRST]
+    if users is not None:  # the worker changes to nobody itself, before any student's code runs
+        command += ["--userns", str(users)]
     else:
         command += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
     command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
@@ -185,10 +190,9 @@ def require_bubblewrap() -> str:
     return path
 
 
-@cache
 def user_namespace() -> int:
     """For a judge run by root: a descriptor of a user namespace that knows root and nobody, so that a worker can become
-    nobody and is not root outside either."""
+    nobody and is not root outside either. Each sandbox has its own: threads are counted by user and namespace."""
     enter = f"import ctypes, sys; print(ctypes.CDLL(None).unshare({CLONE_NEWUSER}), flush=True); sys.stdin.read()"
     command = [sys.executable, "-S", "-c", enter]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

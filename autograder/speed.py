@@ -141,6 +141,7 @@ def time_check(
     before = device.state()
     try:
         verdict = timing.judge_speed(main, side, check.speed.knots, policy)
+        student.require_rest()  # while ours ran for the last time, too
     except Busy:
         sentence = "Something that is not yours ran on the device: speed does not count here."
         return SpeedOutcome(None, sentence, {"baseline": main.name, "device": [before, device.state()]})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from autograder.bundle import (
     MAX_CELL_CHARS,
+    MAX_CELLS,
     MAX_NOTEBOOK_BYTES,
     Bundle,
     ReleasedNotebook,
@@ -109,6 +110,7 @@ def test_outputs_and_metadata_are_no_part_of_the_bundle() -> None:
         (b'{"worksheets": []}', "no list of cells"),
         (b'{"cells": 3}', "no list of cells"),
         (b" " * (MAX_NOTEBOOK_BYTES + 1), "larger than 20 MB"),
+        (b'{"cells": [' + b"{}," * MAX_CELLS + b"{}]}", "5001 cells, at most 5000 are read"),
     ],
 )
 def test_what_is_no_notebook_is_unreadable_and_says_why(tmp_path: Path, content: bytes, said: str) -> None:

@@ -51,6 +51,12 @@ def test_a_wrong_answer_loses_the_points_it_should_and_no_others():
     assert "off by up to 0.001" in messages(exercise)["doubles_a_tensor"]
 
 
+def test_many_rows_with_nothing_in_them_are_a_wrong_answer_and_no_failure_of_the_grader():
+    exercise = double("def double(x):\n    return torch.empty(2**40, 0)\n")
+    assert (exercise["status"], exercise["score"]) == ("graded", 0)
+    assert "more than the 16 MB that one message may bring" in messages(exercise)["doubles_any_number"]
+
+
 def test_a_wrong_law_and_a_wrong_use_of_the_model_are_seen():
     cell = "def draw(p, g):\n    return int(torch.multinomial(torch.ones(3), 1, generator=g))\n"
     exercise = judged({"draw": cell + "def ask(m, x):\n    return m('x' if isinstance(x, torch.Tensor) else x)\n"})[

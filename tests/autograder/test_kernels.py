@@ -1,5 +1,7 @@
 """Of a cell that is to hold Triton kernels only those are taken, on their own lines; ours launches them."""
 
+import warnings
+
 import pytest
 
 from autograder.answers import solution_cells
@@ -21,7 +23,8 @@ CONSTANTS = "SIZE: tl.constexpr = 16\nLEAST = tl.constexpr(-1.5)"
 
 
 def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
-    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\ndef host():\n    return open(2)\nhost()\n"
+    rest = "def host():\n    return open(2)\nhost()\n"
+    cell = f"import os\n{CONSTANTS}\n# a remark\n{HELPER}\nprint(1)\n{KERNEL}\n\n\n{rest}"
     taken = kernels_only(cell, HOST)
     assert taken.endswith(f"\n{HOST}")
     for part in (CONSTANTS, HELPER, KERNEL):
@@ -39,13 +42,22 @@ def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
         ("__import__('os')", "__import__"),
         ("open('/etc/passwd')", "open"),
         ("global SIZE", "global"),
-        ("tl.core.inspect", "tl.core"),
-        ("triton.testing.torch", "triton.testing"),
-        ("x.handle.data", "x.handle"),
+        ("tl.core.inspect", "tl.core.inspect"),
+        ("triton.testing.torch", "triton.testing.torch"),
+        ("x.handle.data", "x.handle.data"),
         ("x.__class__", "x.__class__"),
         ("(lambda: host)()", "lambda"),
         ("host()", "host"),
         ("[torch for torch in x]; torch.ones(1)", "listcomp"),
+        ("match tl:\n        case int(__builtins__=y):\n            pass", "match"),
+        ("tl.math.wraps(tl, ('__builtins__',), ())(y)", "tl.math.wraps"),
+        ("kernel.fn", "kernel.fn"),
+        ("'{0.__globals__}'.format(y)", "constant.format"),
+        ("int.mro()[1]", "int.mro"),
+        ("tl.exp = kernel", "tl.exp"),
+        ("with tl as y:\n        pass", "with"),
+        ("(y := x)", "namedexpr"),
+        ("yield", "yield"),
         ("try:\n        y\n    except Exception as torch:\n        pass", "try"),
     ],
 )
@@ -68,6 +80,8 @@ def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, s
         "if True:\n    import os",
         "SIZE: print(2) = 1",
         "SIZE = {[]: 1}",
+        "import os\n@f(f'{\"\x7f\"}')\ndef kernel(x): pass",
+        "import os\nSIZE: f'{\"\x7f\"}' = 1",
     ],
 )
 def test_nothing_else_is_taken(cell):
@@ -96,6 +110,16 @@ def test_what_is_too_deep_to_be_looked_at_is_not_run(deep):
 
 def test_what_cannot_be_read_stays_for_the_worker_to_say():
     assert kernels_only("def (", HOST) == "def ("
+
+
+def test_what_python_only_warns_of_can_be_read(recwarn):
+    warnings.simplefilter("error")
+    assert kernels_only("import os\nSIZE = '\\d'\n", HOST) == f"\nSIZE = '\\d'\n\n{HOST}"
+
+
+@pytest.mark.parametrize("given", ["*, x=f'{\"\x7f\"}'", "x: f'{\"\x7f\"}'", "x=''.join(f'{\"\x7f\"}')"])
+def test_what_cannot_be_written_out_is_named_all_the_same(given):
+    assert "raise NameError" in kernels_only(f"@triton.jit\ndef kernel({given}): pass", HOST)
 
 
 @pytest.mark.parametrize("exercise", ["kernel", "launch"])
@@ -128,6 +152,7 @@ def test_a_choice_is_taken(last):
         "def tiles():\n    raise NotImplementedError(print())",
         "def tiles():\n    raise NotImplementedError() from print()",
         "def tiles():\n    raise print()",
+        "def tiles(*, x=f'{\"\x7f\"}'):\n    return 1",
     ],
 )
 def test_a_choice_is_nothing_but_numbers(cell):

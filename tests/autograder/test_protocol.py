@@ -59,6 +59,12 @@ def test_tensors_of_every_dtype_cross_bit_by_bit(name, shape):
     assert torch.equal(got[1], tensor)
 
 
+@pytest.mark.parametrize("shape", [[2**40, 0], [0, 2**40], [SIZE, 0, 1], [2**40, 2**40, 0]])
+def test_tensors_without_elements_take_the_room_of_their_rows(shape):
+    with pytest.raises(ProtocolError, match="that one message may bring"):
+        unpack({"tensor": ["float32", shape, 0]}, arena())
+
+
 def test_non_finite_numbers_cross_explicitly():
     got = crossed([math.nan, math.inf, -math.inf])
     assert math.isnan(got[0])

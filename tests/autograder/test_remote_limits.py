@@ -110,6 +110,41 @@ def hangs_up_on_itself(x):
     fcntl.ioctl(master, 0x40045431, struct.pack("i", 0))
 
 
+def takes_a_terminal_that_hangs_up(x):
+    __import__("signal").signal(1, __import__("signal").SIG_IGN)
+    takes_a_terminal()
+    for _ in range(6):
+        threading.Thread(target=takes_terminals, daemon=True).start()
+    return 2 * x
+
+
+def takes_a_terminal():
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    try:
+        __import__("fcntl").ioctl(master, 0x540E, 0)
+    finally:
+        os.close(master)
+
+
+def takes_terminals():
+    while True:
+        try:
+            takes_a_terminal()
+        except OSError:
+            pass
+
+
+def stays_in_a_long_system_call(x):
+    import mmap
+    libc, size = ctypes.CDLL(None), 1 << 30
+    memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    start = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(memory)))
+    libc.madvise(start, ctypes.c_size_t(size), 15)  # in small pages
+    threading.Thread(target=libc.madvise, args=(start, ctypes.c_size_t(size), 23), daemon=True).start()  # all at once
+    time.sleep(0.05)
+    return 2 * x
+
+
 def uses_up_its_cpu_time(ignoring):
     if ignoring:
         __import__("signal").signal(24, 1)
@@ -171,7 +206,7 @@ def test_work_between_two_answers_is_counted_with_the_second(call):
 
 def test_a_frozen_worker_cannot_have_itself_woken(call):
     attacks = ("asks_the_kernel_to_be_woken", "has_pipes_wake_it", "wakes_itself_all_the_time", "hangs_up_on_itself")
-    for attack in attacks:
+    for attack in (*attacks, "takes_a_terminal_that_hangs_up"):
         with pytest.raises(CheckFailed, match="PermissionError"):
             call(attack, X)
 
@@ -189,13 +224,50 @@ def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monke
         call.close()
 
 
-def test_without_its_defence_a_worker_that_wakes_itself_cannot_be_frozen(monkeypatch):
-    monkeypatch.delitem(seccomp.REFUSED_WITH, "kill")
+def rest_again_and_again(call):
+    for _ in range(40):
+        call.freeze()
+        call.require_rest()
+        time.sleep(0.1)
+        call.thaw()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("defence", "attack"), [("kill", "wakes_itself_all_the_time"), ("ioctl", "takes_a_terminal_that_hangs_up")]
+)
+def test_without_its_defence_a_worker_that_wakes_itself_cannot_be_frozen(defence, attack, monkeypatch):
+    monkeypatch.delitem(seccomp.REFUSED_WITH, defence)
+    monkeypatch.setattr("autograder.process.STOP_S", 1.0)
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
-        call("wakes_itself_all_the_time", X)
-        assert any(goes_on_when_frozen(call) for _ in range(20))
+        call(attack, X)
+        assert any(goes_on_when_frozen(call) for _ in range(40))
+        with pytest.raises(CheckFailed, match="it went on working although it was stopped"):
+            rest_again_and_again(call)
         call.close()
+
+
+def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(call, monkeypatch):
+    call("stays_in_a_long_system_call", X)
+    call.freeze()
+    with monkeypatch.context() as impatient:
+        impatient.setattr("autograder.process.STOP_S", 0.0)
+        with pytest.raises(CheckFailed, match="it went on working although it was stopped"):
+            call.require_rest()
+    call.require_rest()
+    at_rest = call._worker.cpu_ns()
+    time.sleep(0.3)
+    assert call._worker.cpu_ns() - at_rest < 10**6
+    call._drop()
+
+
+def test_who_has_ended_is_at_rest(call):
+    call("right", X)
+    call._worker._signal(9)
+    call.freeze()
+    call.require_rest()
+    call._drop()
 
 
 def goes_on_when_frozen(call) -> bool:

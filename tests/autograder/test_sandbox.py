@@ -71,6 +71,15 @@ def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def starts_threads():
+    threading.stack_size(1 << 16)
+    for number in range(10**4):
+        try:
+            threading.Thread(target=__import__("time").sleep, args=(99,), daemon=True).start()
+        except RuntimeError:
+            return number
+
+
 def listed(path):
     return sorted(os.listdir(path))
 '''
@@ -345,6 +354,15 @@ def test_nothing_lasts_from_one_worker_to_the_next(space):
     assert third("found") == [False, False]
     second.close()
     third.close()
+
+
+@needs_sandbox
+def test_no_worker_uses_up_the_threads_of_another(space):
+    greedy, other = remote(space, PROBES), remote(space, PROBES)
+    assert 400 < greedy("starts_threads") < Limits().processes
+    assert other("attempts")["threads"] == "done"
+    greedy.close()
+    other.close()
 
 
 @needs_sandbox

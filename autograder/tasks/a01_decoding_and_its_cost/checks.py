@@ -275,7 +275,7 @@ def decoding_is_faster_than_reading_everything_again(rng):
 @check("paged", points=2)
 def extend_takes_blocks_only_when_the_last_is_full(call, rng):
     """Many small steps: blocks, free list and slots after each are those of the definition."""
-    for block_size in (1, 3, integer(rng, 4, 16)):
+    for block_size in (1, 3, 4, 6, integer(rng, 4, 16)):
         free = torch.randperm(30, generator=rng).tolist()
         blocks, length, order = [], 0, list(free)
         while length < 20:
