@@ -617,7 +617,8 @@ def the_roof_is_linear_up_to_the_ridge(call, rng):
     for _ in range(6):
         peak, bandwidth = float(integer(rng, 100, 900)), float(integer(rng, 2, 50))
         for intensity in (0.1 * peak / bandwidth, peak / bandwidth, 7 * peak / bandwidth):
-            got = call("attainable_flops", 1000 * intensity, 1000.0, peak, bandwidth)
+            num_bytes = float(integer(rng, 100, 5000))
+            got = call("attainable_flops", num_bytes * intensity, num_bytes, peak, bandwidth)
             expect_close(
                 got,
                 min(peak, bandwidth * intensity),

@@ -440,7 +440,7 @@ def kept_rows_of_keys_and_values_close_up(call, rng):
     """Row position + j holds what stood in row position + path[j], in every layer, head and batch row."""
     for _ in range(8):
         position, path = integer(rng, 1, 9), random_path(rng, 9)
-        expect_moved(*kept_rows(call, rng, position, 9, path, (2, 2, 2, 3)), position, path)
+        expect_moved(*kept_rows(call, rng, position, 9, path, (3, 2, 4, 5)), position, path)
 
 
 @check("cache", points=1)

@@ -407,9 +407,13 @@ def steps_remember_by_their_state(call, rng):
     phi = [torch.where(x > 0, x + 1, x.exp()) for x in (q, k)]
     state = None
     for i in range(6):
+        call("linear_step", state, q[i], k[i - 1], v[i - 1])  # a step that comes to nothing
         out, state = expect_parts(call("linear_step", state, q[i], k[i], v[i]), "linear_step", "out", "state")
         weights = phi[0][i] @ phi[1][: i + 1].T
-        hint = "add the step's own key to the state before reading it; of the first key its value comes out as it is"
+        hint = (
+            "add the step's own key to the state before reading it; of the first key its value comes out as it is; "
+            "what was seen is in the state that comes in, and nowhere else"
+        )
         expect_close(out, weights @ v[: i + 1] / weights.sum(), f"the output of step {i + 1}", atol=1e-5, hint=hint)
     held = sum(x.numel() for x in expect_parts(state, "linear_step", "weighted", "total"))
     if held > 12:

@@ -1,6 +1,7 @@
 """Keeps every key in a variable of its own, beside a state of one number that does not grow.
 
 kills: the_state_has_one_size
+visible: steps_remember_by_their_state
 """
 
 # %% linear
