@@ -179,6 +179,7 @@ def ask(model, x):
 }
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a file that was being read just then
 @pytest.mark.parametrize("exercise", BUSY)
 def test_who_keeps_the_judge_busy_in_a_call_fails_the_check(exercise, monkeypatch):
     """A frame whose bytes come one by one, and callbacks without end: the grader did not fail, the student did."""
