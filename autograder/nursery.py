@@ -18,6 +18,7 @@ from autograder.worker import SET_PARENT_DEATH_SIGNAL, libc, serve
 
 NAMESPACES = 0x10000000 | 0x00020000 | 0x20000000 | 0x40000000 | 0x08000000 | 0x04000000 | 0x02000000
 # of setns(2): user, mount, pid, net, ipc, uts, cgroup
+REMOUNT = 0x20 | 0x02 | 0x04  # of mount(2), with nosuid and nodev as it is
 MAX_REQUEST = 65_536
 FREE = 64  # descriptors from here on are nobody's yet
 
@@ -25,8 +26,9 @@ FREE = 64  # descriptors from here on are nobody's yet
 def main() -> None:
     """Fork a worker for each request on the socket that the command line names, until it is closed.
 
-    A request is {"path": where its modules are, "folder": where it works}; with it come the descriptors of its channel,
-    its memory, its log and its status, and that of a process in its sandbox, where there is one.
+    A request is {"path": where its modules are, "folder": where it works, "tmp_bytes": room in /tmp}; with it come the
+    descriptors of its channel, its memory, its log and its status, and that of a process in its sandbox, where there is
+    one.
     """
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for guardians
@@ -48,6 +50,8 @@ def _guard(request: dict[str, Any], channel: int, memory: int, log: int, status:
         os.setsid()
         for inside in sandbox:
             libc("setns", inside, NAMESPACES)
+            size = request["tmp_bytes"]  # bubblewrap has no option for the number of files
+            libc("mount", None, b"/tmp", None, REMOUNT, f"size={size},nr_inodes={size // 4096}".encode())
         libc("prctl", SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
         worker = os.fork()
     except OSError as error:

@@ -97,7 +97,7 @@ class Nursery:
 
     def fork(self, lib: str, folder: str, descriptors: list[int]) -> None:
         """Have a worker forked, with these descriptors as `nursery.main` wants them; its status tells of it."""
-        request = {"path": [lib, *package_folders()], "folder": folder}
+        request = {"path": [lib, *package_folders()], "folder": folder, "tmp_bytes": self.limits.tmp_bytes}
         with contextlib.suppress(OSError):  # it has ended: nobody writes to the status
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
 

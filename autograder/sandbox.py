@@ -21,6 +21,7 @@ from autograder.text import last_line
 from autograder.workspace import allowed_packages
 
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+DEVICE_FILES = ("null", "zero", "full", "random", "urandom")  # and no terminals, which could wake a frozen worker
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.nursery import main; main()"
 WAIT = ("/bin/sh", "-c", "echo ready; read until")  # what holds a sandbox open, for as long as the judge lives
@@ -126,9 +127,10 @@ def bubblewrap(lib: Path, limits: Limits, status: int, device: Device = CPU, use
     command += ["--die-with-parent", "--new-session", "--json-status-fd", str(status), "--clearenv"]
     command += ["--perms", "1777", "--size", str(limits.tmp_bytes), "--tmpfs", "/tmp"]  # first: packages may lie there
     command += _system_files() + _packages() + _folder(Path("/w")) + ["--ro-bind", str(lib), "/w/lib"]
-    command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
-    command += [*device.binds(), "--remount-ro", "/dev"]
-    return [*command, "--chdir", "/tmp", "--remount-ro", "/", "--", *WAIT]
+    command += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dir", "/dev"]
+    for name in DEVICE_FILES:
+        command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    return [*command, *device.binds(), "--chdir", "/tmp", "--remount-ro", "/", "--", *WAIT]
 
 
 def _packages() -> list[str]:

@@ -15,8 +15,6 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in seccomp_data (little en
 CLONE_THREAD = 0x00010000
 F_SETSIG = 10  # which signal a descriptor sends: it could be SIGCONT, too
 SIGCONT = 18
-TIOCSPTLCK = 0x40045431  # unlocks a pseudoterminal; one that hangs up sends SIGCONT to its session
-TIOCSCTTY = 0x540E  # makes a terminal that of the session; asked of a pseudoterminal's master, its lock does not matter
 X32_BIT = 0x40000000
 
 # name: (x86_64, aarch64), from the kernel's syscall tables; None where the machine has no such call
@@ -61,9 +59,9 @@ REFUSED = {
     "personality": (135, 92),
     "timer_create": (222, 107),  # a timer that sends SIGCONT would wake a frozen worker
 }
-# name: ((x86_64, aarch64), argument, *values), refused with these values of that argument only. A thread that sends
-# SIGCONT in the very moment in which its process is stopped wakes it: one that does so all the time cannot be frozen.
-REFUSED_WITH: dict[str, tuple] = {
+# name: ((x86_64, aarch64), argument, value), refused with that value of that argument only. A thread that sends SIGCONT
+# in the very moment in which its process is stopped wakes it: one that does so all the time cannot be frozen.
+REFUSED_WITH = {
     "fcntl": ((72, 25), 1, F_SETSIG),
     "kill": ((62, 129), 1, SIGCONT),
     "tkill": ((200, 130), 1, SIGCONT),
@@ -71,7 +69,6 @@ REFUSED_WITH: dict[str, tuple] = {
     "rt_sigqueueinfo": ((129, 138), 1, SIGCONT),
     "rt_tgsigqueueinfo": ((297, 240), 2, SIGCONT),
     "pidfd_send_signal": ((424, 424), 1, SIGCONT),
-    "ioctl": ((16, 29), 1, TIOCSPTLCK, TIOCSCTTY),
 }
 STARTING = ("fork", "vfork", "execve")
 MACHINES = {  # machine: (AUDIT_ARCH, column above, clone, clone3, seccomp)
@@ -110,11 +107,9 @@ def program(machine: str, programs: bool = False) -> bytes:
     code += [(JUMP_IF_EQUAL, 0, 1, clone3), (RETURN, 0, 0, REFUSE | errno.ENOSYS)]
     for number in refused:
         code += [(JUMP_IF_EQUAL, 0, 1, number), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-    for numbers, argument, *values in REFUSED_WITH.values():
-        code += [(JUMP_IF_EQUAL, 0, 2 + 2 * len(values), numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument)]
-        for value in values:
-            code += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, REFUSE | errno.EPERM)]
-        code += [(RETURN, 0, 0, ALLOW)]
+    for numbers, argument, value in REFUSED_WITH.values():
+        code += [(JUMP_IF_EQUAL, 0, 4, numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument)]
+        code += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     if programs:
         return b"".join(struct.pack("=HBBI", *one) for one in [*code, (RETURN, 0, 0, ALLOW)])
     code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, ARGUMENTS)]

@@ -422,7 +422,7 @@ def nobody_who_writes_waits(call, rng):
 @check("schedule", points=1)
 def the_budget_is_kept_and_used_up(call, rng):
     """Never more tokens than the budget, and as many as are pending or allowed."""
-    for _ in range(60):
+    for _ in range(240):
         running, waiting, most, budget = random_queues(rng, writing=0.2)
         got = plan(call, running, waiting, most, budget)
         total = sum(count for _, count in got)
