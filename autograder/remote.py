@@ -102,10 +102,10 @@ class RemoteCall(Call):
 
     def close(self) -> None:
         """End the worker and keep what it wrote."""
-        if self._worker is not None:
-            self._worker.kill()
-            self.logs.append(self._worker.log)
-            self._worker = None
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.kill()
+            self.logs.append(worker.log)
 
     @property
     def decisive_s(self) -> float:
@@ -233,6 +233,13 @@ class RemoteCall(Call):
 
     def _guarded(self, who: str, action: Callable[[], Any]) -> Any:
         """Run an exchange with the student's code; whatever goes wrong in it becomes CheckFailed."""
+        try:
+            return self._exchanged(who, action)
+        except OwnTimeUp as error:  # in its midst, or while a worker is dropped that had failed
+            self._drop()
+            raise CheckFailed(f"{who} kept the grader busy without an answer: {error}.") from None
+
+    def _exchanged(self, who: str, action: Callable[[], Any]) -> Any:
         worker = self._worker
         assert worker is not None
         allowed_s = self._allowed_s()
@@ -255,9 +262,6 @@ class RemoteCall(Call):
             ending = worker.ending()
             self._drop()
             raise CheckFailed(f"{who} did not return. {ending}") from None
-        except OwnTimeUp as error:
-            self._drop()
-            raise CheckFailed(f"{who} kept the grader busy without an answer: {error}.") from None
         except ProtocolError as error:
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None

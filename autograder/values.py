@@ -109,9 +109,8 @@ class Arena:
         size = math.prod(shape) * DTYPES[name].itemsize
         if not _is_size(offset) or offset % ALIGNMENT or offset + size > self.size:
             raise ProtocolError("a tensor lies outside the shared memory")
-        budget.charge_bytes(
-            math.prod(max(n, 1) for n in shape) * DTYPES[name].itemsize
-        )  # many empty rows are many, too
+        rows = math.prod(max(n, 1) for n in shape)  # many empty ones are many, too
+        budget.charge_bytes(rows * DTYPES[name].itemsize)
         self._end = max(self._end, offset + size)
         raw = self.copy(self.bytes[offset : offset + size])
         return (raw != 0 if name == "bool" else raw.view(DTYPES[name])).reshape(shape)

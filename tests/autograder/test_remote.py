@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from autograder import sandbox
+from autograder.calls import OwnTimeUp
 from autograder.engine import Callback, CheckFailed
 from autograder.execution import Problem
+from autograder.process import WorkerProcess
 from autograder.protocol import Channel, Closed
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits
@@ -182,6 +184,21 @@ def test_what_ends_hangs_or_overfills_is_named_and_the_next_call_works(call, att
     with pytest.raises(CheckFailed) as failure:
         call(attack, X)
     assert said in str(failure.value)
+    call.begin("another check")
+    assert call("right", 2) == 4
+
+
+def test_the_judges_own_time_may_be_up_while_a_worker_is_dropped(call, monkeypatch):
+    kill = WorkerProcess.kill
+
+    def interrupted(worker):
+        kill(worker)
+        raise OwnTimeUp("looking at it took more than 60 s")
+
+    with monkeypatch.context() as once:
+        once.setattr(WorkerProcess, "kill", interrupted)
+        with pytest.raises(CheckFailed, match="`ends` kept the grader busy without an answer"):
+            call("ends", X)
     call.begin("another check")
     assert call("right", 2) == 4
 
