@@ -26,7 +26,8 @@ Kernel = ast.FunctionDef
 def kernels_only(source: str, host: str) -> str:
     """The kernels and constants of a cell, each on its own lines, and behind them the code that launches them.
 
-    A kernel that uses what no kernel has gives way to an error that says so. A cell with a mistake of syntax stays as
+    A kernel that uses what no kernel has gives way to an error that says so, and so does a function that the launch
+    needs and that is none. A cell with a mistake of syntax stays as
     it is, for the worker to say where.
     """
     try:
@@ -53,6 +54,11 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
             taken[number - 1] = lines[number - 1] if stranger is None else ""
         if stranger is not None:
             said = f"{node.name} uses `{stranger}`: a Triton kernel knows its own names, tl and other kernels"  # type: ignore[attr-defined]
+            taken[node.lineno - 1] = f"raise NameError({said!r})"
+    launched = {one.id for one in ast.walk(ast.parse(host)) if isinstance(one, ast.Name)}
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name in launched and node not in kept:
+            said = f"{node.name} is neither a Triton kernel nor one return of numbers, so it cannot be used"
             taken[node.lineno - 1] = f"raise NameError({said!r})"
     return "\n".join([*taken, host])
 

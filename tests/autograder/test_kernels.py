@@ -159,6 +159,25 @@ def test_a_choice_is_nothing_but_numbers(cell):
     assert kernels_only(cell, HOST).strip() == HOST.strip()
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "def tiles():\n    sizes = {64: 128}\n    return sizes",
+        "def tiles():\n    return {64: 2 * 64}",
+        "@print\n@triton.jit\ndef tiles(x):\n    return x",
+        "def tiles():\n    return 1; SIZE = 2",
+    ],
+)
+def test_what_the_launch_needs_and_cannot_have_is_an_error_that_says_so(cell):
+    taken = kernels_only(f"import os\n{cell}\n", "def host():\n    return tiles()\n").splitlines()
+    place = 1 + cell[: cell.index("def")].count("\n")
+    assert (
+        taken[place]
+        == "raise NameError('tiles is neither a Triton kernel nor one return of numbers, so it cannot be used')"
+    )
+    assert not any(taken[:place])
+
+
 def test_a_kernel_does_not_know_the_choice():
     cell = "def tiles():\n    return 1\n\n\n@triton.jit\ndef kernel(x):\n    tiles()\n"
     assert "raise NameError('kernel uses `tiles`" in kernels_only(cell, HOST)

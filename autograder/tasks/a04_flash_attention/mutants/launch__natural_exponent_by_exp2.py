@@ -67,7 +67,7 @@ def fast_kernel(
 
 
 def tiles():
-    """By head size, 64 or 128: BLOCK_M, BLOCK_N, num_warps and num_stages. Nothing but numbers."""
+    """By head size, 64 or 128: BLOCK_M, BLOCK_N, num_warps and num_stages."""
     return {64: (128, 64, 8, 3), 128: (128, 64, 8, 3)}
 
 
