@@ -18,10 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TASKS = ROOT / "autograder" / "tasks"
 ASSIGNMENTS = sorted(path.parent.name for path in TASKS.glob("*/task.toml"))
 MUTANTS = sorted(TASKS.glob("*/mutants/*.py"))
+KEYS = [b"a test", b"another", b"a third", b"a fourth"]
 
 
-def failed_checks(assignment: str, exercise: str, cell: str, names: set[str] | None = None) -> dict[str, str]:
-    """Name and message of each correctness check, or of those named, that a cell fails."""
+def failed_checks(
+    assignment: str, exercise: str, cell: str, names: set[str] | None = None, key: bytes = KEYS[0]
+) -> dict[str, str]:
+    """Name and message of each correctness check, or of those named, that a cell fails under a run key."""
     task = load_task(TASKS / assignment)
     namespace = {"__name__": "student"}
     exec(task.setup, namespace)
@@ -34,7 +37,7 @@ def failed_checks(assignment: str, exercise: str, cell: str, names: set[str] | N
         if task.exercises[exercise].needs and "bfloat16" in one.name:
             wanted = False  # where there is no GPU Triton's interpreter takes its place, which cannot multiply bfloat16
         if one.speed is None and wanted:
-            outcome = run_check(one, LocalCall(namespace), generator(b"a test", one.name))
+            outcome = run_check(one, LocalCall(namespace), generator(key, one.name))
             if not outcome.passed:
                 failed[one.name] = outcome.message
     return failed
@@ -45,10 +48,10 @@ def failed():
     """`failed_checks`; a task that needs Triton's interpreter runs where that was set before Triton was imported."""
     interpreter = Interpreter()
 
-    def run(assignment: str, exercise: str, cell: str, names: set[str] | None = None) -> dict[str, str]:
+    def run(assignment: str, *args) -> dict[str, str]:
         if "TRITON_INTERPRET" in load_task(TASKS / assignment).setup:
-            return interpreter(failed_checks, assignment, exercise, cell, names)
-        return failed_checks(assignment, exercise, cell, names)
+            return interpreter(failed_checks, assignment, *args)
+        return failed_checks(assignment, *args)
 
     yield run
     interpreter.close()
@@ -69,6 +72,22 @@ def test_wrong_answers_fail_the_checks_that_they_should(path, failed):
     found = failed(path.parents[1].name, exercise, cell, kills)
     assert found.keys() == kills != set()
     assert all(len(message) > 15 for message in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_a_verdict_does_not_hang_on_the_key(assignment, failed):
+    """Equal answers get equal points. Left out are checks so long that they have a deadline of their own."""
+    task = load_task(TASKS / assignment)
+    answers = [path for path in MUTANTS if path.parents[1].name == assignment]
+    cells = {path.stem: item for path in answers for item in read_answer_file(path).cells.items()}
+    differing = {}
+    for name, (exercise, cell) in cells.items():
+        quick = {one.name for one in task.checks[exercise] if one.deadline_s is None}
+        found = [failed(assignment, exercise, cell, quick, key).keys() for key in KEYS]
+        if hanging := set.union(*map(set, found)) - set.intersection(*map(set, found)):
+            differing[name] = hanging
+    assert differing == {}
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
