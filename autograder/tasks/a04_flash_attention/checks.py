@@ -203,9 +203,10 @@ def hidden_tiles_are_never_fetched(call, rng):
 # ---------------------------------------------------------------- the forward pass in Triton
 
 
-def run_kernel(call, rng, heads, num_queries, num_keys, dim, causal, block_m=16, block_n=16, factor=1.0):
+def run_kernel(call, rng, heads, num_queries, num_keys, dim, causal, block_m=16, block_n=16, factor=1.0, reach=1):
+    """A launch against attention with every score in memory; slopes count for so many keys as one, so these matter."""
     q, k, v = (random(rng, heads, n, dim) for n in (num_queries, num_keys, num_keys))
-    q, slopes = q * factor, 0.1 + torch.rand(heads, generator=rng)
+    q, slopes = q * factor, (0.1 + torch.rand(heads, generator=rng)) / reach
     want = sloped_attention(q, k, v, slopes, causal)
     got = launch(call, q, k, v, slopes, causal, block_m, block_n)
     what = f"{heads} heads, {num_queries} queries, {num_keys} keys{', causal' if causal else ''}"
@@ -227,7 +228,8 @@ def keys_and_queries_may_end_within_a_tile(call, rng):
     """Lengths off every tile."""
     run_kernel(call, rng, 2, 19, 37, 16, False)
     run_kernel(call, rng, 1, 1, 5, 16, False, 16, 32)
-    run_kernel(call, rng, 1, 3, 1061, 16, False, 16, 32)  # more keys than one tile of any size in sight
+    # more keys than the largest tile that Triton has, and each of them matters
+    run_kernel(call, rng, 1, 3, 66_001, 16, False, 16, 4096, reach=66_001)
 
 
 @check("kernel", points=1)
