@@ -172,7 +172,7 @@ def the_mask_is_aligned_at_the_end(call, rng):
 def bytes_moved_are_those_of_the_formula(call, rng):
     """Queries once; keys and values once for each block of queries."""
     for num_queries, num_keys, block_m, block_n in ((12, 10, 4, 5), (13, 9, 5, 2)):
-        _, _, memory, what = run_tiled(call, rng, num_queries, num_keys, False, block_m, block_n)
+        got, right, memory, what = run_tiled(call, rng, num_queries, num_keys, False, block_m, block_n)
         blocks = -(-num_queries // block_m)
         want = {"q": num_queries, "k": num_keys * blocks, "v": num_keys * blocks}
         for name, rows in want.items():
@@ -182,6 +182,7 @@ def bytes_moved_are_those_of_the_formula(call, rng):
                 f"rows of {name} fetched for {what}",
                 hint="a block of queries stays in fast memory while all tiles of keys pass by",
             )
+        expect_pair(got, right, what)
 
 
 @check("tiled", points=1)
