@@ -70,6 +70,7 @@ UNUSABLE = (
     LookupError,
     ArithmeticError,
     RuntimeError,
+    MemoryError,
 )  # of a bad value in a check
 
 

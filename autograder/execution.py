@@ -5,6 +5,7 @@ The worker uses this in the sandbox, the notebook's visible checks use it in pro
 
 import errno
 import importlib
+import io
 import linecache
 import random
 import traceback
@@ -65,7 +66,8 @@ def run_cell(source: str, name: str, namespace: dict[str, Any]) -> None:
         Problem: it cannot be compiled, or it raised.
     """
     filename = f"<{name}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    lines = io.StringIO(source, newline=None).readlines()  # as Python counts them; `splitlines` knows more ends
+    linecache.cache[filename] = (len(source), None, lines, filename)
     try:
         code = compile(source, filename, "exec")
     except SyntaxError as error:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import time
@@ -35,6 +36,7 @@ from autograder.workspace import PACKAGE, Workspace
 SOURCES = ("calls", "device", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process")
 SOURCES += ("protocol", "remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
+MAX_MEMORY = 8 * 2**30  # of the judge itself: two small tensors of a student's may make a huge one of ours
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
 MAX_MESSAGE = 1500
 SPEED_S = 300.0  # for all timed calls of one exercise, beside its deadline
@@ -301,6 +303,13 @@ def write_whole(path: Path, content: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
+def _bound_memory() -> None:
+    """Beyond its limit an allocation fails, and with it the check; else the kernel would end whomever it likes."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    own = MAX_MEMORY if most == resource.RLIM_INFINITY else min(MAX_MEMORY, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (own, most))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Judge a job file; returns 0, 2 for a bad job, 3 where this machine cannot hold a worker."""
     parser = argparse.ArgumentParser(prog="python -m autograder.judge", description=__doc__)
@@ -316,6 +325,7 @@ def main(arguments: list[str] | None = None) -> int:
             os.write(options.progress, json.dumps(event).encode() + b"\n")
 
     torch.set_num_threads(1)
+    _bound_memory()
     try:
         write_whole(options.result, Judge(Job.read(options.job), progress).run())
     except BadJob as error:

@@ -5,6 +5,7 @@ In Triton's interpreter a kernel is Python and could do whatever Python can. Com
 """
 
 import ast
+import re
 import warnings
 from functools import cache
 from typing import TypeGuard
@@ -49,7 +50,9 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Python counts them
     taken = [""] * len(lines)
     for node in kept:
-        stranger = _stranger(node, names) if _is_kernel(node) else None
+        stranger = None
+        if _is_kernel(node):
+            stranger = _stranger(node, names) or _start(node, lines)
         for number in sorted(_lines(node)):
             taken[number - 1] = lines[number - 1] if stranger is None else ""
         if stranger is not None:
@@ -150,6 +153,20 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
             return node.id
         if isinstance(node, ast.Attribute) and _is_foreign(node):
             return _dotted(node)
+    return None
+
+
+def _start(kernel: Kernel, lines: list[str]) -> str | None:
+    """What lets a kernel begin elsewhere for Triton, which reads its text again, than for Python.
+
+    Triton's interpreter takes the last line that begins with `def `, be it within a string, and its compiler the first.
+    """
+    numbers = sorted(_lines(kernel))
+    if not lines[numbers[0] - 1].startswith("@"):
+        return "@"
+    starts = [number for number in numbers if re.match(r"\s*def\b", lines[number - 1])]
+    if starts != [kernel.lineno] or not re.match(r"def +\w+ *\(", lines[kernel.lineno - 1]):
+        return "def"
     return None
 
 

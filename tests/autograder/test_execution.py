@@ -67,9 +67,10 @@ def test_an_exception_that_cannot_be_shown_does_no_harm():
     assert len(problem_of("def f(x):\n    raise ValueError('a' * 10**6)\n", "f")) < 1000
 
 
-def test_the_source_of_a_cells_functions_can_be_read():
+@pytest.mark.parametrize("before", ["x = 1\n\n", "x = 1\r\n\r", *(f"x = '{end}'\n" for end in "\x0c\x1c\x85\u2028")])
+def test_the_source_of_a_cells_functions_can_be_read(before):
     namespace: dict = {}
-    run_cell("x = 1\n\ndef f():\n    return 5\n", "exercise", namespace)
+    run_cell(f"{before}def f():\n    return 5\n", "exercise", namespace)
     assert inspect.getsource(namespace["f"]) == "def f():\n    return 5\n"
 
 

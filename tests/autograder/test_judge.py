@@ -256,6 +256,34 @@ def test_the_command_leaves_a_whole_result_and_tells_its_progress(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
 
 
+GREEDY = """
+import sys
+
+from autograder import judge
+from autograder.calls import Call
+from autograder.engine import Check, run_check
+
+
+class Small(Call):
+    def _request(self, name, args, kwargs, repeat, part):
+        return judge.torch.zeros(20_000, 1)
+
+
+judge.MAX_MEMORY = 2**30
+judge.main(["no job", "no result"])
+for use in (lambda x: x + x.mT, lambda x: [0] * 2**28):
+    print(run_check(Check("", "", "", 1, lambda call, rng: use(call("f"))), Small(), judge.torch.Generator()))
+"""
+
+
+def test_what_makes_the_judge_need_too_much_memory_is_a_wrong_answer():
+    path = {"PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", GREEDY], capture_output=True, text=True, env=path)
+    assert done.stdout.count("Outcome(passed=False") == 2, done.stderr
+    assert "allocate" in done.stdout
+    assert "MemoryError" in done.stdout
+
+
 def test_the_command_says_in_one_line_why_it_did_not_grade(tmp_path, capsys, monkeypatch):
     paths = [str(tmp_path / "job.json"), str(tmp_path / "result.json")]
     (tmp_path / "job.json").write_text(json.dumps({"assignment": ASSIGNMENT}))

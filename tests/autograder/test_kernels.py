@@ -93,6 +93,29 @@ def test_defaults_and_annotations_are_run_outside_of_a_kernel(given):
     assert "raise NameError" in kernels_only(f"@triton.jit\ndef kernel({given}): pass", HOST)
 
 
+BODY = "(x):\n    '''\n{}\n    '''\n    return x"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stranger"),
+    [
+        ("@triton.jit\ndef kernel" + BODY.format("def kernel(x):\n    print(torch) #"), "def"),
+        ("@triton.jit\ndef kernel" + BODY.format("    def  kernel(x):\n        print(torch) #"), "def"),
+        ("@triton.jit\ndef \\\nkernel" + BODY.format("def\tkernel(x):\n    print(torch) #"), "def"),
+        ("@triton.jit\ndef\tkernel" + BODY.format("kernel = print #"), "def"),
+        ("@\\\ntriton.jit\ndef kernel(x):\n    return x", "@"),
+    ],
+)
+def test_a_kernel_begins_for_triton_where_it_begins_for_python(kernel, stranger):
+    """It reads a kernel's text again, from the last line, or the first, that looks like its `def`."""
+    assert f"raise NameError('kernel uses `{stranger}`" in kernels_only(kernel, HOST)
+
+
+def test_a_kernel_may_say_what_it_does():
+    kernel = "@triton.jit  # a remark\ndef kernel" + BODY.format("    What a definition, def or not, is.")
+    assert kernel in kernels_only(kernel, HOST)
+
+
 @pytest.mark.parametrize("end", ["\x0c", "\x1c", "\u2028", "\x85"])
 def test_lines_are_counted_as_python_counts_them(end):
     cell = f"# {end}\nimport os\n{HELPER}\n{KERNEL}\n{CONSTANTS}\nimport sys\n"

@@ -93,6 +93,23 @@ def test_no_launch_of_a_chain_can_be_left_out_or_be_of_eight_bits(small, replace
         trial.verify(LocalCall(namespace)("naive_chain", *trial.args))
 
 
+def test_no_row_of_a_chain_can_be_left_out(small):
+    """The rows that are looked at may be any: an eighth that is missing does not last."""
+    namespace: dict = {}
+    exec(load_task(ROOT / "autograder" / "tasks" / A04).setup, namespace)
+    trials = [small(generator(b"key", number)) for number in range(9)]
+    for first in range(0, 96, 12):
+        wrong = 0
+        for trial in trials:
+            got = LocalCall(namespace)("naive_chain", *trial.args)
+            got[:, first : first + 12] = 0
+            try:
+                trial.verify(got)
+            except CheckFailed:
+                wrong += 1
+        assert wrong, first
+
+
 def test_an_output_of_nan_is_wrong(small):
     trial = small(generator(b"key"))
     with pytest.raises(CheckFailed):

@@ -149,6 +149,9 @@ def only_the_blocks_rows_change_and_leftovers_play_no_part(call, rng):
 # ---------------------------------------------------------------- decoding with a cache
 
 
+COUNTED = "calls are counted only where they give the right text"
+
+
 def call_decoder(call, model, prompt, count, eos=None):
     got = call("cached_generate", Callback(model), torch.tensor(prompt), count, eos)
     return expect_tensor(got, "the new tokens", shape=(None,), dtype="int").tolist()
@@ -201,7 +204,7 @@ def the_end_token_ends_the_text(call, rng):
 def the_prompt_is_prefilled_in_one_call(call, rng):
     """The first call reads the whole prompt, later ones a single token each."""
     model, prompt = HeldModel(rng), random_prompt(rng, integer(rng, 5, 30))
-    call_decoder(call, model, prompt, 8)
+    got = call_decoder(call, model, prompt, 8)
     expect_equal(
         model.calls[0],
         (prompt, 0),
@@ -209,6 +212,7 @@ def the_prompt_is_prefilled_in_one_call(call, rng):
         hint="one pass over the prompt is as deep as one over a single token",
     )
     expect_equal([len(tokens) for tokens, _ in model.calls[1:]], [1] * (len(model.calls) - 1), "tokens of later calls")
+    expect_equal(got, model.greedy(prompt, 8), "the text of these calls", hint=COUNTED)
 
 
 @check("decode", points=1)
@@ -216,7 +220,7 @@ def no_token_is_read_twice(call, rng):
     """The judge counts: prompt and new tokens but the last, once each."""
     for count in (1, 12):
         model, prompt = HeldModel(rng), random_prompt(rng, 10)
-        call_decoder(call, model, prompt, count)
+        got = call_decoder(call, model, prompt, count)
         read = sum(len(tokens) for tokens, _ in model.calls)
         expect_equal(
             read,
@@ -224,12 +228,15 @@ def no_token_is_read_twice(call, rng):
             "tokens read in all calls",
             hint="what the cache holds is not read again, and nobody needs the last token's row",
         )
+        expect_equal(got, model.greedy(prompt, count), "the text of these calls", hint=COUNTED)
     model, prompt = HeldModel(rng), random_prompt(rng, 10)
-    written = call_decoder(call, model, prompt, 12, model.greedy(prompt, 5)[-1])
+    free = model.greedy(prompt, 5)
+    written = call_decoder(call, model, prompt, 12, free[-1])
     read = sum(len(tokens) for tokens, _ in model.calls)
     hint = "stop at the end token: what is read and written after it is thrown away"
     what = f"tokens read for a text of {len(written)} that an end token ends"
     expect_equal(read, len(prompt) + len(written) - 1, what, hint=hint)
+    expect_equal(written, free[: free.index(free[-1]) + 1], "the text of these calls", hint=COUNTED)
 
 
 @functools.cache

@@ -30,6 +30,7 @@ from autograder.tasks.a02_speculative_decoding.models import (
 )
 from autograder.tasks.a02_speculative_decoding.visible import kept_of_one, kept_of_several
 
+COUNTED = "calls and caches count only where they give the right text"
 GREEDY = Remote("nimblelm.inference.sampling:Sampling", 0.0)
 
 
@@ -284,7 +285,7 @@ def the_target_checks_the_block_in_one_pass(call, rng):
     for length in (1, 3, 5):
         context = random_context(rng, integer(rng, 2, 9))
         target, draft = held_pair(rng, context, strict=False)
-        _, _, drafted = call_round(call, target, draft, context, length)
+        new, _, drafted = call_round(call, target, draft, context, length)
         expect_equal(len(target.calls), 1, "calls of the target in a round")
         tokens, position = target.calls[0]
         expect_equal(
@@ -296,6 +297,8 @@ def the_target_checks_the_block_in_one_pass(call, rng):
         expect_equal(tokens, [context[-1], *drafted], "the tokens that the target checks")
         if len(draft.calls) > length + 1:
             fail("the draft was called more often than it has tokens to draft", got=len(draft.calls), want=length)
+        want, *_ = simulated_round(target.tables, draft.tables, context, length)
+        expect_equal(new, want, "the tokens of this pass", hint=COUNTED)
 
 
 @check("round", points=1)
@@ -318,6 +321,8 @@ def both_caches_stay_right_from_round_to_round(call, rng):
                         f"the {model.name}'s cache holds tokens that are not in the text: after a rejection the next "
                         "call must start at the first row that is wrong"
                     )
+            want, *_ = simulated_round(target.tables, draft.tables, context, 3)
+            expect_equal(tokens, want, "the tokens of a round on these caches", hint=COUNTED)
             context = context + tokens
 
 
@@ -525,6 +530,7 @@ def both_caches_hold_the_text(call, rng):
         for model, known in ((target, len(text) - 1), (draft, len(text) - 5)):
             if model.rows[:known] != text[:known]:
                 fail(f"the {model.name}'s cache does not hold the text", got=model.rows[:known], want=text[:known])
+        expect_equal(text, prompt + target.tables.greedy(prompt, 20), "the text in these caches", hint=COUNTED)
 
 
 @check("decoder", points=1)

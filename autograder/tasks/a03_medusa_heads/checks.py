@@ -454,6 +454,7 @@ def the_text_before_the_root_stays(call, rng):
         for name, old, new in zip(("keys", "values"), before, after, strict=True):
             if not torch.equal(new[:, :, :position], old[:, :, :position]):
                 fail(f"rows before row {position}, the root's, changed in the {name}")
+        expect_moved(before, after, position, path)
 
 
 @check("cache", points=1)
