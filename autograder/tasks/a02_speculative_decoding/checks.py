@@ -102,7 +102,7 @@ def the_first_rejection_ends_the_block(call, rng):
 @check("accept", points=1)
 def impossible_tokens_are_never_kept(call, rng):
     """A token with p = 0 is rejected even for u = 0, and u = p/q is a rejection."""
-    for place in torch.randperm(4, generator=rng).tolist():
+    for place in [place for _ in range(5) for place in torch.randperm(4, generator=rng).tolist()]:
         q = laws(rng, 4, 6)
         tokens = torch.multinomial(q, 1, generator=rng)[:, 0]
         for factor, u, hint in (
@@ -282,9 +282,9 @@ def a_full_acceptance_yields_one_token_more(call, rng):
 @check("round", points=1)
 def the_target_checks_the_block_in_one_pass(call, rng):
     """One call of the target, with the last token and the drafted ones, at position n - 1."""
-    for length in (1, 3, 5):
+    for length in (1, 3, 5) * 4:
         context = random_context(rng, integer(rng, 2, 9))
-        target, draft = held_pair(rng, context, strict=False)
+        target, draft = held_pair(rng, context, 1.0, strict=False)  # they often differ: a rejection is part of a pass
         new, _, drafted = call_round(call, target, draft, context, length)
         expect_equal(len(target.calls), 1, "calls of the target in a round")
         tokens, position = target.calls[0]
@@ -304,7 +304,7 @@ def the_target_checks_the_block_in_one_pass(call, rng):
 @check("round", points=1)
 def both_caches_stay_right_from_round_to_round(call, rng):
     """Six rounds on the same caches: no row is stale, none is missing, and the draft reads no text again."""
-    for distance in (0.0, 0.25):
+    for distance in (0.0, 0.25, 1.0):
         context = random_context(rng, 5)
         target, draft = held_pair(rng, context, distance)
         for _ in range(6):
@@ -530,7 +530,8 @@ def both_caches_hold_the_text(call, rng):
         for model, known in ((target, len(text) - 1), (draft, len(text) - 5)):
             if model.rows[:known] != text[:known]:
                 fail(f"the {model.name}'s cache does not hold the text", got=model.rows[:known], want=text[:known])
-        expect_equal(text, prompt + target.tables.greedy(prompt, 20), "the text in these caches", hint=COUNTED)
+        right = target.tables.greedy(prompt, max(20, len(text) - prompt_length))  # how many is another check's
+        expect_equal(text, prompt + right, "the text in these caches", hint=COUNTED)
 
 
 @check("decoder", points=1)
