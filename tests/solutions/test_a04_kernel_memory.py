@@ -29,7 +29,12 @@ def touched(far_away: bool):
     for _ in range(2):  # the setup may come again
         run_cell(load_task(ROOT / "autograder" / "tasks" / "a04_flash_attention").setup, "setup", namespace)
     run_cell(CELL, "cell", namespace)
-    given, other, out, whole = torch.full((4,), 3.0), torch.full((4,), 5.0), torch.ones(1), torch.full((4,), 5, dtype=torch.int32)
+    given, other, out, whole = (
+        torch.full((4,), 3.0),
+        torch.full((4,), 5.0),
+        torch.ones(1),
+        torch.full((4,), 5, dtype=torch.int32),
+    )
     far = (other.data_ptr() - given.data_ptr()) // 4 if far_away else 0
     namespace["touch"][(1,)](given, out, far)
     said = ""
