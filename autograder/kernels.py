@@ -15,11 +15,12 @@ OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that i
 OF_TENSORS = frozenset({"dtype", "element_ty", "shape", "type", "value"})  # beside what a tensor's class has
 NOT_OF_A_KERNEL = frozenset({"extra", "target_info"})  # of what `tl` says it is
 # What Triton's compiler knows (CodeGenerator in triton/compiler/code_generator.py), with `break` and `continue`. A list
-# of what it does not know would have to name each way of Python's to an attribute or a name, such as `match`.
+# of what it does not know would have to name each way of Python's to an attribute or a name, such as `match`. But no
+# texts that say what an object is: they tell where it lies, and pointers lead there.
 OF_A_KERNEL = (ast.FunctionDef, ast.arguments, ast.arg, ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
 OF_A_KERNEL += (ast.If, ast.IfExp, ast.For, ast.While, ast.Pass, ast.Break, ast.Continue, ast.Assert, ast.Call)
 OF_A_KERNEL += (ast.keyword, ast.Starred, ast.Attribute, ast.Subscript, ast.Slice, ast.Name, ast.Tuple, ast.List)
-OF_A_KERNEL += (ast.Constant, ast.JoinedStr, ast.FormattedValue, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare)
+OF_A_KERNEL += (ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare)
 OF_A_KERNEL += (ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context)
 Kernel = ast.FunctionDef
 
@@ -107,7 +108,14 @@ def _is_literal(value: ast.expr) -> bool:
         ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError):
         return False
-    return True
+    return not any(_is_format(one) for one in ast.walk(value))
+
+
+def _is_format(node: ast.AST) -> bool:
+    """A text with `%`, into which an object could be written."""
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str | bytes):
+        return False
+    return "%" in node.value if isinstance(node.value, str) else b"%" in node.value
 
 
 TAKEN = (_is_kernel, _is_constant, _is_choice)
@@ -139,12 +147,15 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
         if not isinstance(default, ast.Constant):
             return _dotted(default)
     nodes = list(ast.walk(kernel))
+    remarks = [one.value for one in nodes if isinstance(one, ast.Expr)]
     annotations = [kernel.returns, *(one.annotation for one in nodes if isinstance(one, ast.arg))]
     for annotation in filter(None, annotations):
         if _dotted(annotation) != "tl.constexpr":
             return _dotted(annotation)
     known = KNOWN | names | {one.arg for one in nodes if isinstance(one, ast.arg)} | _stored(kernel)
     for node in nodes:
+        if _is_format(node) and node not in remarks:
+            return "%"
         if not isinstance(node, OF_A_KERNEL):
             return type(node).__name__.lower()
         if isinstance(node, ast.FunctionDef) and node is not kernel:

@@ -53,6 +53,9 @@ def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
         ("tl.math.wraps(tl, ('__builtins__',), ())(y)", "tl.math.wraps"),
         ("kernel.fn", "kernel.fn"),
         ("'{0.__globals__}'.format(y)", "constant.format"),
+        ("f'{kernel}'", "joinedstr"),
+        ("'%s' % kernel", "%"),
+        ("b'%r' % kernel", "%"),
         ("int.mro()[1]", "int.mro"),
         ("tl.exp = kernel", "tl.exp"),
         ("with tl as y:\n        pass", "with"),
@@ -80,6 +83,9 @@ def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, s
         "if True:\n    import os",
         "SIZE: print(2) = 1",
         "SIZE = {[]: 1}",
+        "SIZE = ('%s', b'%r')[:1]",
+        "SIZE = '%s'",
+        "SIZE = {1: b'%r'}",
         "import os\n@f(f'{\"\x7f\"}')\ndef kernel(x): pass",
         "import os\nSIZE: f'{\"\x7f\"}' = 1",
     ],
@@ -112,7 +118,7 @@ def test_a_kernel_begins_for_triton_where_it_begins_for_python(kernel, stranger)
 
 
 def test_a_kernel_may_say_what_it_does():
-    kernel = "@triton.jit  # a remark\ndef kernel" + BODY.format("    What a definition, def or not, is.")
+    kernel = "@triton.jit  # a remark\ndef kernel" + BODY.format("    What a definition, def or not, is: 100 % of it.")
     assert kernel in kernels_only(kernel, HOST)
 
 
