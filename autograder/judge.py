@@ -25,7 +25,7 @@ import torch
 from autograder.calls import OwnTimeUp
 from autograder.device import CPU, device_for, missing
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
-from autograder.kernels import kernels_only
+from autograder.kernels import BOUND, kernels_only
 from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
@@ -33,8 +33,9 @@ from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("calls", "device", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe", "process")
-SOURCES += ("protocol", "remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker", "workspace")
+SOURCES = ("bounds", "calls", "device", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe")
+SOURCES += ("process", "protocol", "remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker")
+SOURCES += ("workspace",)
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_MEMORY = 8 * 2**30  # of the judge itself: two small tensors of a student's may make a huge one of ours
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
@@ -225,7 +226,8 @@ class Judge:
         source = self.job.cells.get(exercise.id) if cell else None
         if source is not None and exercise.host:
             source = kernels_only(source, exercise.host)
-        program = Program(exercise.id, self.task.setup, exercise.injects, source)
+        setup = self.task.setup + (BOUND if exercise.host else "")
+        program = Program(exercise.id, setup, exercise.injects, source)
         masks = nursery.workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
         return RemoteCall(lambda: nursery.start(masks), program, guard, self._key, nursery.device)

@@ -19,6 +19,7 @@ IN_SANDBOX = (
     "execution",
     "device",
     "probe",
+    "bounds",
     "worker",
     "nursery",
 )  # all of the autograder that its process has
