@@ -25,7 +25,7 @@ import torch
 from autograder.calls import OwnTimeUp
 from autograder.device import CPU, device_for, missing
 from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
-from autograder.kernels import BOUND, kernels_only
+from autograder.kernels import kernels_only
 from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
@@ -226,8 +226,7 @@ class Judge:
         source = self.job.cells.get(exercise.id) if cell else None
         if source is not None and exercise.host:
             source = kernels_only(source, exercise.host)
-        setup = self.task.setup + (BOUND if exercise.host else "")
-        program = Program(exercise.id, setup, exercise.injects, source)
+        program = Program(exercise.id, self.task.setup, exercise.injects, source, bool(exercise.host))
         masks = nursery.workspace.all_but(exercise.shows) if cell else ()
         guard = Guard(forbidden_paths(self.job), masks, self._own.check_s, total_s)
         return RemoteCall(lambda: nursery.start(masks), program, guard, self._key, nursery.device)

@@ -10,7 +10,6 @@ import warnings
 from functools import cache
 from typing import TypeGuard
 
-BOUND = "\nfrom autograder.bounds import bound_kernels\n\nbound_kernels()\n"  # behind the setup of such an exercise
 KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
 OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
 OF_TENSORS = frozenset({"dtype", "element_ty", "shape", "type", "value"})  # beside what a tensor's class has

@@ -40,12 +40,16 @@ class TaskError(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs in a worker: the task's setup, injected names ("module:attribute"), then a cell, if there is one."""
+    """What runs in a worker: the task's setup, injected names ("module:attribute"), then a cell, if there is one.
+
+    Where it is to hold Triton `kernels`, interpreted ones are kept within their tensors, see `bounds`.
+    """
 
     name: str
     setup: str
     injects: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
+    kernels: bool = False
 
 
 @dataclass(frozen=True)
@@ -310,7 +314,8 @@ class RemoteCall(Call):
             times.append(time.perf_counter() - began)
         self.round_trip_us = 1e6 * statistics.median(times)
         load = {"op": "load", "setup": self._program.setup, "injects": dict(self._program.injects)}
-        reply = worker.request({**load, "device": self.device.name}, deadline)
+        load |= {"device": self.device.name, "kernels": self._program.kernels}
+        reply = worker.request(load, deadline)
         if reply["op"] != "ready":
             worker.kill()
             raise TaskError(f"{self._program.name}: {_problem(reply).sentence('The setup')}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from autograder.course import Course
 
 PACKAGE = Path(__file__).parent
-JUDGE_SIDE = ("judge", "nursery", "bounds")  # beside the judge's own process, where no import leads
+JUDGE_SIDE = ("judge", "nursery")  # the judge starts the nursery of workers as a program, so no import leads there
 
 
 def modules_behind(*starts: Path | str) -> list[Path]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from autograder.bounds import bound_kernels
 from autograder.device import CPU, by_name
 from autograder.execution import Problem, find, invoke, resolve, run_cell, seed_everything
 from autograder.probe import escapes
@@ -78,6 +79,8 @@ class Worker:
             device.pin(arena.bytes)
         namespace = self._namespace.__dict__
         run_cell(request["setup"], "setup", namespace)
+        if request["kernels"]:
+            bound_kernels()
         self._setup = dict(namespace)
         namespace.update({name: resolve(target, self._setup) for name, target in request["injects"].items()})
         return {"op": "ready"}
