@@ -5,7 +5,6 @@ The worker uses this in the sandbox, the notebook's visible checks use it in pro
 
 import errno
 import importlib
-import io
 import linecache
 import random
 import traceback
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograder.text import quoted
+from autograder.text import python_lines, quoted
 
 MAX_MESSAGE = 600  # characters of an exception's own message
 PADDING = -1  # fills up the shorter of 1-D integer results of different length
@@ -66,7 +65,7 @@ def run_cell(source: str, name: str, namespace: dict[str, Any]) -> None:
         Problem: it cannot be compiled, or it raised.
     """
     filename = f"<{name}>"
-    lines = io.StringIO(source, newline=None).readlines()  # as Python counts them; `splitlines` knows more ends
+    lines = [f"{line}\n" for line in python_lines(source)]
     linecache.cache[filename] = (len(source), None, lines, filename)
     try:
         code = compile(source, filename, "exec")

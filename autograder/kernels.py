@@ -10,6 +10,8 @@ import warnings
 from functools import cache
 from typing import TypeGuard
 
+from autograder.text import python_lines
+
 KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
 OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
 OF_TENSORS = frozenset({"dtype", "element_ty", "shape", "type", "value"})  # beside what a tensor's class has
@@ -29,8 +31,7 @@ def kernels_only(source: str, host: str) -> str:
     """The kernels and constants of a cell, each on its own lines, and behind them the code that launches them.
 
     A kernel that uses what no kernel has gives way to an error that says so, and so does a function that the launch
-    needs and that is none. A cell with a mistake of syntax stays as
-    it is, for the worker to say where.
+    needs and that is none. A cell with a mistake of syntax stays as it is, for the worker to say where.
     """
     try:
         try:
@@ -48,22 +49,21 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     kept = [node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)]
     names = {node.name for node in kept if _is_kernel(node)}
     names |= {name for node in kept if _is_constant(node) for name in _stored(node)}
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # as Python counts them
-    taken = [""] * len(lines)
-    for node in kept:
-        stranger = None
-        if _is_kernel(node):
-            stranger = _stranger(node, names) or _start(node, lines)
-        for number in sorted(_lines(node)):
-            taken[number - 1] = lines[number - 1] if stranger is None else ""
-        if stranger is not None:
-            said = f"{node.name} uses `{stranger}`: a Triton kernel knows its own names, tl and other kernels"  # type: ignore[attr-defined]
-            taken[node.lineno - 1] = f"raise NameError({said!r})"
     launched = {one.id for one in ast.walk(ast.parse(host)) if isinstance(one, ast.Name)}
+    lines = python_lines(source)
+    taken = [""] * len(lines)
     for node in body:
-        if isinstance(node, ast.FunctionDef) and node.name in launched and node not in kept:
-            said = f"{node.name} is neither a Triton kernel nor one return of numbers, so it cannot be used"
-            taken[node.lineno - 1] = f"raise NameError({said!r})"
+        refused = ""
+        if node not in kept:
+            if isinstance(node, ast.FunctionDef) and node.name in launched:
+                refused = f"{node.name} is neither a Triton kernel nor one return of numbers, so it cannot be used"
+        elif _is_kernel(node) and (stranger := _stranger(node, names) or _start(node, lines)):
+            refused = f"{node.name} uses `{stranger}`: a Triton kernel knows its own names, tl and other kernels"
+        if refused:
+            taken[node.lineno - 1] = f"raise NameError({refused!r})"
+        elif node in kept:
+            for number in _lines(node):
+                taken[number - 1] = lines[number - 1]
     return "\n".join([*taken, host])
 
 

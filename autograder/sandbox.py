@@ -25,9 +25,7 @@ DEVICE_FILES = ("null", "zero", "full", "random", "urandom")  # and no terminals
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.nursery import main; main()"
 WAIT = ("/bin/sh", "-c", "echo ready; read until")  # what holds a sandbox open, for as long as the judge lives
-HELD_BY_FIRST = (
-    "CAP_WAKE_ALARM"  # what its process 1 has and the worker lacks, or it could write its memory (ptrace(2))
-)
+HELD_BY_FIRST = "CAP_WAKE_ALARM"  # what process 1 has and the worker lacks, or it could write its memory: ptrace(2)
 INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000

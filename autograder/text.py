@@ -24,6 +24,11 @@ def type_name(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]{0,79}", text) else "an exception"
 
 
+def python_lines(source: str) -> list[str]:
+    """The lines of a program as Python counts them, without their ends; `splitlines` knows more ends."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def last_line(said: str) -> str:
     """The last line that a process wrote, which is where its error stands."""
     return (said.strip().splitlines() or ["it said nothing"])[-1]
