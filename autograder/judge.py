@@ -6,7 +6,6 @@ The result is written whole or not at all; a bug in a check of ours never costs 
 
 import argparse
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -24,18 +23,16 @@ import torch
 
 from autograder.calls import OwnTimeUp
 from autograder.device import CPU, device_for, missing
-from autograder.engine import Check, CheckFailed, Exercise, Task, generator, load_task, run_check
+from autograder.engine import Check, CheckFailed, Exercise, generator, load_task, run_check
 from autograder.kernels import kernels_only
 from autograder.process import Nursery
 from autograder.remote import Guard, Program, RemoteCall
 from autograder.sandbox import Limits, NoSandbox
+from autograder.sources import judge_version
 from autograder.speed import injects, time_check
 from autograder.text import one_line
 from autograder.workspace import PACKAGE, Workspace
 
-SOURCES = ("bounds", "calls", "device", "engine", "execution", "expect", "judge", "kernels", "nursery", "probe")
-SOURCES += ("process", "protocol", "remote", "sandbox", "seccomp", "speed", "text", "timing", "values", "worker")
-SOURCES += ("workspace",)
 MAX_OWN_S = 60.0  # of CPU time that the judge itself spends on a check
 MAX_MEMORY = 8 * 2**30  # of the judge itself: two small tensors of a student's may make a huge one of ours
 MAX_LOG = 32_768  # characters of an exercise: what students print must not make a result too large to be read
@@ -130,7 +127,7 @@ class Judge:
         self._progress({"event": "end", "seconds": seconds})
         result = {
             "key": self.job.key,
-            "judge_version": version(self.task, Path(self.job.tasks)),
+            "judge_version": judge_version(Path(self.job.tasks) / self.task.name, Path(self.job.lib)),
             "sandbox": "bubblewrap" if self.job.sandbox else "none (weaker: asked for by flag)",
             "exercises": found,
             "seconds": seconds,
@@ -282,16 +279,6 @@ def forbidden_paths(job: Job) -> tuple[str, ...]:
     listed += [Path.home() / name for name in (".ssh", ".bashrc", ".profile")]
     listed += [Path("/etc/passwd"), Path("/etc/shadow"), Path(job.lib)]
     return tuple(str(path) for path in listed)
-
-
-def version(task: Task, tasks: Path) -> str:
-    """SHA-256 of the judge's own code and of the task's files."""
-    files = [PACKAGE / f"{name}.py" for name in SOURCES]
-    files += sorted(path for path in (tasks / task.name).glob("*") if path.is_file())
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
 
 
 def write_whole(path: Path, content: dict[str, Any]) -> None:

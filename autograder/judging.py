@@ -89,7 +89,7 @@ class Judging:
             self._secret = course_secret(course.secret_path)
             self._ledger = Ledger(course.ledger_path)
         self._versions = {
-            "judge": judge_version(course, assignment),
+            "judge": judge_version(course.tasks(assignment), course.root / "lib"),
             "environment": doctor.environment(),
             "device": doctor.device_model(),
         }

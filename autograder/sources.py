@@ -5,8 +5,6 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder.course import Course
-
 PACKAGE = Path(__file__).parent
 JUDGE_SIDE = ("judge", "nursery")  # the judge starts the nursery of workers as a program, so no import leads there
 
@@ -24,12 +22,12 @@ def modules_behind(*starts: Path | str) -> list[Path]:
     return sorted(path for path in found if path.parent == PACKAGE)
 
 
-def judge_version(course: Course, assignment: str) -> str:
-    """SHA-256 over everything on the judge's side: its code, the assignment's task files, and lib with its weights."""
+def judge_version(tasks: Path, lib: Path) -> str:
+    """SHA-256 over everything on the judge's side: its code, one assignment's task files, and lib with its weights."""
     digest = hashlib.sha256()
     for path in modules_behind(*JUDGE_SIDE):
         _add(digest, f"autograder/{path.name}", path)
-    for folder in (course.tasks(assignment), course.root / "lib"):
+    for folder in (tasks, lib):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and "mutants" not in path.parts:
                 _add(digest, str(path.relative_to(folder)), path)
