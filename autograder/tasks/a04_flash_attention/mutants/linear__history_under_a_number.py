@@ -3,6 +3,7 @@
 kills: the_state_has_one_size
 """
 
+
 # %% linear
 def features(x):
     return torch.nn.functional.elu(x) + 1
