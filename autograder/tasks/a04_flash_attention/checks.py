@@ -75,9 +75,11 @@ def absorb_tiles(call, scores, values, bounds):
 
     That one is ours, and so is the state that comes in each time: who remembers tiles elsewhere does not know it.
     """
-    start = bounds[1] if len(bounds) > 2 else 0
-    state = right_state(scores[:, :start], values[:start]) if start else empty_state(len(scores), values.shape[1])
-    for start, stop in itertools.pairwise(bounds[start > 0 :]):
+    state = empty_state(len(scores), values.shape[1])
+    if len(bounds) > 2:
+        bounds = bounds[1:]
+        state = right_state(scores[:, : bounds[0]], values[: bounds[0]])
+    for start, stop in itertools.pairwise(bounds):
         got = absorbed(call, state, scores[:, start:stop], values[start:stop])
         state = right_state(scores[:, :stop], values[:stop])
         for ours, right, name in zip(got, state, "mla", strict=True):
