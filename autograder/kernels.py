@@ -51,7 +51,9 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     kept = [node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)]
     names = {node.name for node in kept if _is_kernel(node)}
     names |= {name for node in kept if _is_constant(node) for name in _stored(node)}
-    launched = {one.id for one in ast.walk(ast.parse(host)) if isinstance(one, ast.Name)}
+    ours = ast.parse(host)
+    names -= {node.name for node in ours.body if isinstance(node, ast.FunctionDef)}  # what a name means in the end
+    launched = {one.id for one in ast.walk(ours) if isinstance(one, ast.Name)}
     lines = python_lines(source)
     taken = [""] * len(lines)
     for node in body:

@@ -124,6 +124,12 @@ def test_a_kernel_begins_for_triton_where_it_begins_for_python(kernel, stranger)
     assert f"raise NameError('kernel uses `{stranger}`" in kernels_only(kernel, HOST)
 
 
+@pytest.mark.parametrize("before", ["host = 1", "@triton.jit\ndef host(x):\n    return x"])
+def test_a_kernel_does_not_know_the_host_by_a_name_of_its_own(before):
+    cell = f"{before}\n@triton.jit\ndef kernel(x):\n    return host(x)\n"
+    assert "raise NameError('kernel uses `host`" in kernels_only(cell, HOST)
+
+
 def test_a_kernel_may_say_what_it_does():
     kernel = "@triton.jit  # a remark\ndef kernel" + BODY.format("    What a definition, def or not, is: 100 % of it.")
     assert kernel in kernels_only(kernel, HOST)
