@@ -40,6 +40,9 @@ class Call:
             raise CheckFailed(f"The {n} results of `{name}` do not stack into tensors.")
         return result
 
+    def forget(self) -> None:
+        """Whatever the student's functions have kept is gone; here, in their own process, it stays."""
+
     def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
         raise NotImplementedError
 

@@ -13,9 +13,11 @@ from typing import TypeGuard
 from autograder.text import python_lines
 
 KNOWN = frozenset({"tl", "triton", "range", "min", "max", "abs", "int", "float", "bool", "len", "print"})
-OF_TRITON = frozenset({"cdiv", "next_power_of_2", "jit"})  # beside `tl`, that is
+OF_TRITON = frozenset({"cdiv", "next_power_of_2"})  # beside `tl`, that is
 OF_TENSORS = frozenset({"dtype", "element_ty", "shape", "type", "value"})  # beside what a tensor's class has
 NOT_OF_A_KERNEL = frozenset({"extra", "target_info"})  # of what `tl` says it is
+# With these one tells a function of `tl` in the interpreter what it is to call, and with what of the interpreter's own.
+OF_THE_INTERPRETER = frozenset({"member", "_semantic", "_generator"})
 # What Triton's compiler knows (CodeGenerator in triton/compiler/code_generator.py), with `break` and `continue`. A list
 # of what it does not know would have to name each way of Python's to an attribute or a name, such as `match`. But no
 # texts that say what an object is: they tell where it lies, and pointers lead there.
@@ -49,7 +51,9 @@ def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     kept = [node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)]
     names = {node.name for node in kept if _is_kernel(node)}
     names |= {name for node in kept if _is_constant(node) for name in _stored(node)}
-    launched = {one.id for one in ast.walk(ast.parse(host)) if isinstance(one, ast.Name)}
+    ours = ast.parse(host)
+    names -= {node.name for node in ours.body if isinstance(node, ast.FunctionDef)}  # what a name means in the end
+    launched = {one.id for one in ast.walk(ours) if isinstance(one, ast.Name)}
     lines = python_lines(source)
     taken = [""] * len(lines)
     for node in body:
@@ -79,6 +83,8 @@ def _is_constant(node: ast.stmt) -> bool:
         return False
     value = node.value
     if isinstance(value, ast.Call) and _dotted(value.func) == "tl.constexpr" and len(value.args) == 1:
+        if value.keywords:
+            return False
         value = value.args[0]
     if not _is_literal(value):
         return False
@@ -146,7 +152,8 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
     for default in filter(None, (*kernel.args.defaults, *kernel.args.kw_defaults)):
         if not isinstance(default, ast.Constant):
             return _dotted(default)
-    nodes = list(ast.walk(kernel))
+    parts = (one for one in ast.iter_child_nodes(kernel) if one not in kernel.decorator_list)
+    nodes = [node for part in parts for node in ast.walk(part)]
     remarks = [one.value for one in nodes if isinstance(one, ast.Expr)]
     annotations = [kernel.returns, *(one.annotation for one in nodes if isinstance(one, ast.arg))]
     for annotation in filter(None, annotations):
@@ -158,8 +165,10 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
             return "%"
         if not isinstance(node, OF_A_KERNEL):
             return type(node).__name__.lower()
-        if isinstance(node, ast.FunctionDef) and node is not kernel:
+        if isinstance(node, ast.FunctionDef):
             return node.name
+        if isinstance(node, ast.keyword) and (node.arg is None or node.arg in OF_THE_INTERPRETER):
+            return node.arg or "**"
         if isinstance(node, ast.Name) and node.id not in known:
             return node.id
         if isinstance(node, ast.Attribute) and _is_foreign(node):

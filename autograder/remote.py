@@ -111,6 +111,10 @@ class RemoteCall(Call):
             worker.kill()
             self.logs.append(worker.log)
 
+    def forget(self) -> None:
+        """The next call comes to a new worker, in which the cell runs again."""
+        self.close()
+
     @property
     def decisive_s(self) -> float:
         """Seconds of the last call, by the clock that decides."""

@@ -58,6 +58,11 @@ def test_kernels_and_constants_stay_where_they_were_and_the_host_comes_last():
         ("b'%r' % kernel", "%"),
         ("int.mro()[1]", "int.mro"),
         ("tl.exp = kernel", "tl.exp"),
+        ("triton.jit(print)(y)", "triton.jit"),
+        ("tl.load(x, member=kernel)", "member"),
+        ("kernel(_semantic=x)", "_semantic"),
+        ("tl.load(x, **y)", "**"),
+        ("def torch(x):\n        pass", "torch"),
         ("with tl as y:\n        pass", "with"),
         ("(y := x)", "namedexpr"),
         ("yield", "yield"),
@@ -85,6 +90,8 @@ def test_a_kernel_that_uses_more_than_kernels_have_gives_way_to_an_error(line, s
         "SIZE = {[]: 1}",
         "SIZE = ('%s', b'%r')[:1]",
         "SIZE = '%s'",
+        "SIZE = tl.constexpr(1, **print(2))",
+        "SIZE: tl.constexpr = tl.constexpr(1, value=print(2))",
         "SIZE = {1: b'%r'}",
         "import os\n@f(f'{\"\x7f\"}')\ndef kernel(x): pass",
         "import os\nSIZE: f'{\"\x7f\"}' = 1",
@@ -115,6 +122,12 @@ BODY = "(x):\n    '''\n{}\n    '''\n    return x"
 def test_a_kernel_begins_for_triton_where_it_begins_for_python(kernel, stranger):
     """It reads a kernel's text again, from the last line, or the first, that looks like its `def`."""
     assert f"raise NameError('kernel uses `{stranger}`" in kernels_only(kernel, HOST)
+
+
+@pytest.mark.parametrize("before", ["host = 1", "@triton.jit\ndef host(x):\n    return x"])
+def test_a_kernel_does_not_know_the_host_by_a_name_of_its_own(before):
+    cell = f"{before}\n@triton.jit\ndef kernel(x):\n    return host(x)\n"
+    assert "raise NameError('kernel uses `host`" in kernels_only(cell, HOST)
 
 
 def test_a_kernel_may_say_what_it_does():

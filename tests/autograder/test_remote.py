@@ -35,6 +35,15 @@ def state():
     return len(kept)
 
 
+def remembered(x):
+    with open("remembered", "a+") as file:
+        file.write(x)
+        file.seek(0)
+        assert file.read() == "".join(kept) + x
+    kept.append(x)
+    return kept
+
+
 def ends(x):
     print("bye")
     os._exit(0)
@@ -222,6 +231,14 @@ def test_a_flood_of_output_is_drained_and_cut(call):
 
 def test_threads_are_allowed_and_end_with_the_worker(call):
     assert torch.equal(call("starts_threads", X), 2 * X)
+
+
+def test_what_functions_keep_in_memory_or_in_files_can_be_forgotten(call):
+    """As often as a check likes: it is no restart that a student is to blame for."""
+    for _ in range(5):
+        assert call("remembered", "x") == ["x"]
+        assert call("remembered", "y") == ["x", "y"]
+        call.forget()
 
 
 def test_patched_clocks_and_comparisons_change_nothing_here(call):

@@ -1,0 +1,28 @@
+"""Keeps every tile in a list, and computes from it when it is asked to finish.
+
+kills: every_cut_gives_the_same, the_maximum_never_falls, large_scores_do_not_overflow, rows_may_see_nothing_at_first_or_at_all
+visible: two_tiles_worked_by_hand, a_tile_of_lower_scores_leaves_the_maximum, finishing_gives_output_and_log_sum_exp
+"""
+
+# %% online
+tiles = []
+
+
+def absorb(state, scores, values):
+    if bool((state[0] == float("-inf")).all()) and bool((state[1] == 0).all()):
+        tiles.clear()
+    tiles.append((scores, values))
+    scores, values = together()
+    highest = scores.amax(1)
+    p = torch.exp(scores - torch.where(highest.isinf(), 0.0, highest)[:, None])
+    return highest, p.sum(1), p @ values
+
+
+def together():
+    return [torch.cat([one[i] for one in tiles], 1 - i) for i in (0, 1)]
+
+
+def finish(state):
+    scores, values = together()
+    lse = scores.logsumexp(1)
+    return torch.softmax(scores, 1).nan_to_num() @ values, lse
