@@ -201,7 +201,7 @@ class RemoteCall(Call):
             return {"op": "return", "value": pack(value, worker.to_worker)}
         except OwnTimeUp:
             raise
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # ValueError: what it gives cannot cross
             return {"op": "raise", "message": str(error)[:MAX_RAISED]}
         finally:
             took = time.monotonic() - began

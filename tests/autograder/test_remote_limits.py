@@ -42,6 +42,10 @@ def asks_with_much_again_and_again(x, model):
         model(torch.zeros(2 ** 20, dtype=torch.uint8))
 
 
+def asks(x, model):
+    return model(x)
+
+
 def asks_without_end(x, model):
     while True:
         try:
@@ -187,6 +191,14 @@ def test_what_the_callbacks_of_a_check_bring_is_little_together_too(call):
     with pytest.raises(CheckFailed, match="callbacks that brought more than 4 MB in one check"):
         call("asks_with_much_again_and_again", X, Callback(lambda x: kept.append(x) or 1))
     assert len(kept) == 4
+
+
+def test_what_a_callback_gives_and_cannot_cross_is_an_error_for_whoever_asked(call):
+    too_much = torch.empty(2**28 + 1, dtype=torch.uint8)
+    with pytest.raises(CheckFailed, match="`asks` raised RuntimeError: “the tensors take more than the 256 MB"):
+        call("asks", X, Callback(lambda x: too_much))
+    assert not call.answered
+    assert call("right", X).tolist() == [2.0, 4.0]
 
 
 def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
