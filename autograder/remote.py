@@ -250,6 +250,7 @@ class RemoteCall(Call):
         used_s: Callable[[], float] = float  # 0.0
         try:
             used_s = self._stopwatch(worker)
+            worker.thaw()
             return action()
         except Problem as problem:
             raise CheckFailed(problem.sentence(who), problem.raised) from None
@@ -270,6 +271,7 @@ class RemoteCall(Call):
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None
         finally:
+            self.freeze()  # nothing goes on while nobody waits: its threads would take the judge's cores
             took = used_s()
             self._used_s, self._left_s, self._ours_s = self._used_s + took, self._left_s - took, 0.0
 

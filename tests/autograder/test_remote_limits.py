@@ -212,9 +212,24 @@ def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
 def test_work_between_two_answers_is_counted_with_the_second(call):
     call("works_while_nobody_waits", X)
     assert call.cpu_s < 0.2
+    call.thaw()
     time.sleep(0.8)
     call("right", X)
     assert 0.3 < call.cpu_s < 0.6
+
+
+def test_nothing_is_worked_while_nobody_waits(call):
+    """Hundreds of threads would leave the judge a hundredth of a core for its own part of a check."""
+    call("works_while_nobody_waits", X)
+    call.require_rest()
+    at_rest = call._worker.cpu_ns()
+    time.sleep(0.3)
+    assert call._worker.cpu_ns() - at_rest < 10**6
+    with Workspace(TOY / "lib") as space:
+        started = remote(space, f"{ATTACKS}\nworks_while_nobody_waits(1)")
+        started.start()
+        assert started._worker.is_at_rest()
+        started.close()
 
 
 @pytest.mark.parametrize(
@@ -275,6 +290,7 @@ def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(monkeyp
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
         call("is_in_long_system_calls", X)
+        call.thaw()
         time.sleep(0.2)
         call.freeze()
         with monkeypatch.context() as impatient:
