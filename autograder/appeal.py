@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder import controller, feedback
-from autograder.bundle import ReleasedNotebook, read_bundle
+from autograder.bundle import ReleasedNotebook, read_submission
 from autograder.controller import Progress
 from autograder.course import CannotGrade, Course, UsageError
 from autograder.judging import Job, Policy, judging_for
@@ -102,7 +102,7 @@ def appeal(
     if student not in course.students(assignment):
         raise UsageError(f"No folder submitted/{student}/{assignment}.")
     released = ReleasedNotebook.load(course.student_notebook(assignment))
-    bundle = read_bundle(course.submission(student, assignment), assignment, released)
+    bundle = read_submission(course, student, assignment, released)
     if not bundle.readable:
         raise CannotGrade(bundle.notes[0])
     job = Job(bundle, policy or Policy())

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.course import CannotGrade
+from autograder.course import CannotGrade, Course
 from autograder.text import one_line
 
 MAX_NOTEBOOK_BYTES = 20 * 2**20
@@ -103,6 +103,11 @@ def read_bundle(path: Path, assignment: str, released: ReleasedNotebook, submitt
         empty: dict[str, str | None] = dict.fromkeys(released.exercises)
         return Bundle(assignment, empty, (str(error),), readable=False)
     return bundle_of(cells, assignment, released)
+
+
+def read_submission(course: Course, student: str, assignment: str, released: ReleasedNotebook) -> Bundle:
+    """What a student handed in, the same for whoever grades, exports or replays it."""
+    return read_bundle(course.submission(student, assignment), assignment, released, course.submitted)
 
 
 def bundle_of(cells: list[Cell], assignment: str, released: ReleasedNotebook) -> Bundle:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograder import gradebook, release
-from autograder.bundle import Bundle, ReleasedNotebook, marked_cells, read_bundle
+from autograder.bundle import Bundle, ReleasedNotebook, marked_cells, read_submission
 from autograder.course import CannotGrade, Course, alone
 from autograder.judging import Job, Judging, Policy, judging_for
 from autograder.result import Result
@@ -87,9 +87,7 @@ def grade(
     policy = policy or Policy()
     released = ReleasedNotebook.load(course.student_notebook(assignment))
     chosen = list(students) if students is not None else course.students(assignment)
-    bundles = {
-        one: read_bundle(course.submission(one, assignment), assignment, released, course.submitted) for one in chosen
-    }
+    bundles = {one: read_submission(course, one, assignment, released) for one in chosen}
     source = release.solution_text(course, assignment)
     if marked_cells(source) != {*released.stubs, *released.locked}:
         raise CannotGrade(f"The student notebook is older than its master. Run: autograder release {assignment}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import gradebook
-from autograder.bundle import ReleasedNotebook, read_bundle
+from autograder.bundle import ReleasedNotebook, read_submission
 from autograder.course import CannotGrade, Course, write_durably
 from autograder.judging import Job, Policy, judging_for
 from autograder.pages import number
@@ -67,7 +67,7 @@ def outcomes(course: Course, assignment: str, policy: Policy | None = None) -> l
     found = []
     with judging_for(course, assignment) as judging:
         for student in course.students(assignment):
-            bundle = read_bundle(course.submission(student, assignment), assignment, released)
+            bundle = read_submission(course, student, assignment, released)
             result = judging.recorded(Job(bundle, policy or Policy())) if bundle.readable else None
             found.append(Outcome(student, result, bundle.notes, **people.get(student, {})))
     if all(one.score is None for one in found):

@@ -205,7 +205,7 @@ class RemoteCall(Call):
             return {"op": "return", "value": pack(value, worker.to_worker)}
         except OwnTimeUp:
             raise
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:  # ValueError: what it gives cannot cross
             return {"op": "raise", "message": str(error)[:MAX_RAISED]}
         finally:
             took = time.monotonic() - began
@@ -254,6 +254,7 @@ class RemoteCall(Call):
         used_s: Callable[[], float] = float  # 0.0
         try:
             used_s = self._stopwatch(worker)
+            worker.thaw()
             return action()
         except Problem as problem:
             raise CheckFailed(problem.sentence(who), problem.raised) from None
@@ -274,6 +275,7 @@ class RemoteCall(Call):
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None
         finally:
+            self.freeze()  # nothing goes on while nobody waits: its threads would take the judge's cores
             took = used_s()
             self._used_s, self._left_s, self._ours_s = self._used_s + took, self._left_s - took, 0.0
 

@@ -13,6 +13,7 @@ ALLOW, REFUSE, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 LOAD, JUMP_IF_EQUAL, JUMP_IF_GREATER_OR_EQUAL, JUMP_IF_SET, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in seccomp_data (little endian), arguments 8 bytes each
 CLONE_THREAD = 0x00010000
+CLONE_NAMESPACES = 0x7E020000  # whoever makes a user namespace has every capability in it
 F_SETSIG = 10  # which signal a descriptor sends: it could be SIGCONT, too
 SIGCONT = 18
 X32_BIT = 0x40000000
@@ -110,8 +111,7 @@ def program(machine: str, programs: bool = False) -> bytes:
     for numbers, argument, value in REFUSED_WITH.values():
         code += [(JUMP_IF_EQUAL, 0, 4, numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument)]
         code += [(JUMP_IF_EQUAL, 0, 1, value), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    if programs:
-        return b"".join(struct.pack("=HBBI", *one) for one in [*code, (RETURN, 0, 0, ALLOW)])
     code += [(JUMP_IF_EQUAL, 0, 3, clone), (LOAD, 0, 0, ARGUMENTS)]
-    code += [(JUMP_IF_SET, 1, 0, CLONE_THREAD), (RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
+    code += [(JUMP_IF_SET, 0, 1, CLONE_NAMESPACES) if programs else (JUMP_IF_SET, 1, 0, CLONE_THREAD)]
+    code += [(RETURN, 0, 0, REFUSE | errno.EPERM), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)

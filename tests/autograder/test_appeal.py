@@ -119,6 +119,11 @@ def test_what_was_not_graded_or_is_not_there_cannot_be_appealed(timed: Toy) -> N
     timed.submit("ann", "{")
     with pytest.raises(CannotGrade, match="not valid JSON"):
         appeal(timed.course, TOY, "ann", timed.policy)
+    linked = timed.submit("bob", "{")
+    linked.unlink()
+    linked.symlink_to(timed.submit("ann", timed.notebook(add=ADD)))
+    with pytest.raises(CannotGrade, match="is a link"):
+        appeal(timed.course, TOY, "bob", timed.policy)
     with pytest.raises(UsageError, match="submitted/zoe"):
         appeal(timed.course, TOY, "zoe", timed.policy)
 

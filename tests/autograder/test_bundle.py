@@ -21,6 +21,7 @@ from autograder.bundle import (
     cells_of,
     course_secret,
     read_bundle,
+    read_submission,
     run_key,
 )
 from autograder.controller import grade
@@ -202,15 +203,15 @@ def submission(toy: Toy, student: str = "ann") -> Path:
     return toy.submit(student, toy.notebook(add=RIGHT))
 
 
-def read_submission(toy: Toy, student: str = "ann") -> Bundle:
-    return read_bundle(toy.course.submission(student, TOY), TOY, toy.released(), toy.course.submitted)
+def handed_in(toy: Toy, student: str = "ann") -> Bundle:
+    return read_submission(toy.course, student, TOY, toy.released())
 
 
 def test_a_submission_of_plain_files_is_read(toy: Toy) -> None:
     path = submission(toy)
     path.with_name("notes.txt").write_text("mine")
     (path.parent / "data").mkdir()
-    assert read_submission(toy).readable
+    assert handed_in(toy).readable
 
 
 def link_the_notebook(path: Path, other: Path) -> None:
@@ -256,7 +257,7 @@ def lay_thousands_beside_it(path: Path, other: Path) -> None:
 )  # fmt: skip
 def test_a_submission_that_leads_elsewhere_is_told_so_and_not_followed(toy: Toy, trick: Callable) -> None:
     trick(submission(toy), submission(toy, "bob"))
-    found = read_submission(toy)
+    found = handed_in(toy)
     assert not found.readable
     assert set(found.cells.values()) == {None}
     assert found.notes[0].isprintable()

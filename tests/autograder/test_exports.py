@@ -88,6 +88,16 @@ def test_no_cell_is_a_formula(start: str, toy: Toy, tmp_path: Path) -> None:
     assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r\n")]
 
 
+def test_who_hands_in_a_link_to_the_work_of_another_gets_no_score_for_it(toy: Toy) -> None:
+    bobs = toy.submit("bob", toy.notebook(add=ADD, double=DOUBLE))
+    anns = toy.submit("ann", "{")
+    anns.unlink()
+    anns.symlink_to(bobs)
+    grade(toy.course, TOY, policy=toy.policy)
+    ann, bob = outcomes(toy.course, TOY, toy.policy)
+    assert (ann.score, bob.score) == (None, 5.0)
+
+
 VISIBILITIES = {"hidden", "after_due_date", "after_published", "visible"}
 FORMATS = {"text", "html", "simple_format", "md", "ansi"}
 TEST_KEYS = {"score", "max_score", "status", "name", "name_format", "number", "output", "output_format", "tags"}

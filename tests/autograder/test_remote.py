@@ -304,6 +304,11 @@ class HostileWorker:
     def request(self, header, deadline):
         return {"op": "ready"}
 
+    def thaw(self):
+        pass
+
+    freeze = thaw
+
     def cpu_ns(self):
         return 0
 

@@ -42,6 +42,10 @@ def asks_with_much_again_and_again(x, model):
         model(torch.zeros(2 ** 20, dtype=torch.uint8))
 
 
+def asks(x, model):
+    return model(x)
+
+
 def asks_without_end(x, model):
     while True:
         try:
@@ -189,6 +193,14 @@ def test_what_the_callbacks_of_a_check_bring_is_little_together_too(call):
     assert len(kept) == 4
 
 
+def test_what_a_callback_gives_and_cannot_cross_is_an_error_for_whoever_asked(call):
+    too_much = torch.empty(2**28 + 1, dtype=torch.uint8)
+    with pytest.raises(CheckFailed, match="`asks` raised RuntimeError: “the tensors take more than the 256 MB"):
+        call("asks", X, Callback(lambda x: too_much))
+    assert not call.answered
+    assert call("right", X).tolist() == [2.0, 4.0]
+
+
 def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
     call.begin("a check", deadline_s=2)
     began = time.monotonic()
@@ -200,9 +212,24 @@ def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
 def test_work_between_two_answers_is_counted_with_the_second(call):
     call("works_while_nobody_waits", X)
     assert call.cpu_s < 0.2
+    call.thaw()
     time.sleep(0.8)
     call("right", X)
     assert 0.3 < call.cpu_s < 0.6
+
+
+def test_nothing_is_worked_while_nobody_waits(call):
+    """Hundreds of threads would leave the judge a hundredth of a core for its own part of a check."""
+    call("works_while_nobody_waits", X)
+    call.require_rest()
+    at_rest = call._worker.cpu_ns()
+    time.sleep(0.3)
+    assert call._worker.cpu_ns() - at_rest < 10**6
+    with Workspace(TOY / "lib") as space:
+        started = remote(space, f"{ATTACKS}\nworks_while_nobody_waits(1)")
+        started.start()
+        assert started._worker.is_at_rest()
+        started.close()
 
 
 @pytest.mark.parametrize(
@@ -263,6 +290,7 @@ def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(monkeyp
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
         call("is_in_long_system_calls", X)
+        call.thaw()
         time.sleep(0.2)
         call.freeze()
         with monkeypatch.context() as impatient:

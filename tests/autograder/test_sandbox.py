@@ -251,6 +251,32 @@ def test_the_filter_fits_the_kernels_limits(machine):
     assert len({numbers for numbers in seccomp.REFUSED.values()}) == len(seccomp.REFUSED)
 
 
+def test_who_may_start_programs_makes_no_namespace_either():
+    """Not by clone(2), which starts them too: in a user namespace of its own a process has every capability."""
+    code = """
+import ctypes, platform, signal, subprocess, threading
+from autograder import seccomp
+from autograder.worker import _filter_system_calls
+
+filtered = seccomp.filter_for_this_machine(programs=True)
+_filter_system_calls(filtered["syscall"], bytes.fromhex(filtered["program"]))
+libc, clone = ctypes.CDLL(None), seccomp.MACHINES[platform.machine()][2]
+made = []
+for bit in (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000):
+    for flags in (bit, bit | 0x10000000):
+        pid = libc.syscall(clone, flags | signal.SIGCHLD, 0, 0, 0, 0)
+        if pid == 0:
+            libc._exit(0)
+        made += [hex(flags)] if pid > 0 else []
+thread = threading.Thread(target=print, args=("a thread",))
+thread.start()
+thread.join()
+print(subprocess.run(["/bin/echo", "a program"], capture_output=True, text=True).stdout.strip(), made)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.stdout.splitlines() == ["a thread", "a program []"], done.stderr
+
+
 @needs_sandbox
 @pytest.mark.slow
 @pytest.mark.skipif(
