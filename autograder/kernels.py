@@ -48,7 +48,7 @@ def kernels_only(source: str, host: str) -> str:
 
 def _kernels_only(body: list[ast.stmt], source: str, host: str) -> str:
     shared = _lines_of_several(body)
-    kept = [node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)]
+    kept = {node for node in body if any(is_such(node) for is_such in TAKEN) and not shared & _lines(node)}
     names = {node.name for node in kept if _is_kernel(node)}
     names |= {name for node in kept if _is_constant(node) for name in _stored(node)}
     ours = ast.parse(host)
@@ -154,7 +154,7 @@ def _stranger(kernel: Kernel, names: set[str]) -> str | None:
             return _dotted(default)
     parts = (one for one in ast.iter_child_nodes(kernel) if one not in kernel.decorator_list)
     nodes = [node for part in parts for node in ast.walk(part)]
-    remarks = [one.value for one in nodes if isinstance(one, ast.Expr)]
+    remarks = {one.value for one in nodes if isinstance(one, ast.Expr)}
     annotations = [kernel.returns, *(one.annotation for one in nodes if isinstance(one, ast.arg))]
     for annotation in filter(None, annotations):
         if _dotted(annotation) != "tl.constexpr":
