@@ -257,7 +257,7 @@ def call_round(call, target, draft, context, draft_length):
 
 @check("round", points=1)
 def a_greedy_round_keeps_what_agrees(call, rng):
-    """Greedy rounds on random texts, one of a single token and one without a draft, give the target's tokens."""
+    """Greedy rounds on random texts give the target's tokens; without a draft a token is drawn, greedy or not."""
     sizes = [(1, 3), (6, 0), *((integer(rng, 2, 12), integer(rng, 1, 5)) for _ in range(10))]
     for number, (tokens_so_far, length) in enumerate(sizes):
         context = random_context(rng, tokens_so_far)
@@ -269,6 +269,14 @@ def a_greedy_round_keeps_what_agrees(call, rng):
             kept, want_kept, "number of kept tokens", hint="row i of the target's logits judges drafted token i"
         )
         expect_equal(tokens, want_tokens, "the kept tokens and the one after them")
+    p, q = opposed_tables(3, rng)
+    markov, setting = "nimblelm.inference.markov:MarkovModel", Remote("nimblelm.inference.sampling:Sampling", 1.0)
+    request = Remote(markov, p), Remote(markov, q), torch.tensor([1, 0]), 0, setting, seed(rng)
+    got = call.many("speculative_round", 500, *request, part="tokens")
+    got = expect_tensor(got, "Round.tokens", shape=(500, 1), dtype="int")
+    expect_repeatable(call.many("speculative_round", REPEATED, *request, part="tokens"), got, "rounds without a draft")
+    hint = "a step of the target is drawn from its law like every other token"
+    expect_law(got[:, 0], p[0], "the token of a round that drafts nothing", hint=hint)
 
 
 @check("round", points=1)
@@ -370,7 +378,8 @@ def law_check(call, rng, sampling, size, describe):
         fail(f"a token outside the vocabulary of {size}, or a token missing after the kept ones")
     if bool((drafted == drafted[0]).all()):
         fail("every round drafted the same tokens: draw from the generator that you are given, and never seed it")
-    expect_repeatable(call.many("speculative_round", REPEATED, *request, part="num_accepted"), kept, "rounds")
+    again = call.many("speculative_round", REPEATED, *request, part="tokens")
+    expect_repeatable(again, tokens[:, : int(kept[:REPEATED].max()) + 1], "rounds")  # as wide as the longest of these
     expect_law(
         round_index(drafted.long(), kept.long(), following.long(), size),
         right,
@@ -383,13 +392,6 @@ def law_check(call, rng, sampling, size, describe):
 def a_sampled_round_has_the_right_law(call, rng):
     """Drafted tokens, kept tokens and the token after follow the exact joint law at temperature 1."""
     law_check(call, rng, (1.0, None, None), 3, "drafted pair, number kept and token after")
-    p, q = opposed_tables(3, rng)
-    markov, setting = "nimblelm.inference.markov:MarkovModel", Remote("nimblelm.inference.sampling:Sampling", 1.0)
-    request = Remote(markov, p), Remote(markov, q), torch.tensor([1, 0]), 0, setting, seed(rng)
-    got = call.many("speculative_round", 500, *request, part="tokens")
-    got = expect_tensor(got, "Round.tokens", shape=(500, 1), dtype="int")
-    hint = "a step of the target is drawn from its law like every other token"
-    expect_law(got[:, 0], p[0], "the token of a round that drafts nothing", hint=hint)
 
 
 @check("round", points=1, deadline_s=60)

@@ -1,6 +1,6 @@
 """Takes the target's likeliest token where nothing is drafted, greedy or not.
 
-kills: a_sampled_round_has_the_right_law
+kills: a_greedy_round_keeps_what_agrees
 """
 
 
