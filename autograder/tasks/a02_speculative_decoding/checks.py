@@ -31,6 +31,8 @@ from autograder.tasks.a02_speculative_decoding.models import (
 from autograder.tasks.a02_speculative_decoding.visible import kept_of_one, kept_of_several
 
 COUNTED = "calls and caches count only where they give the right text"
+PAIR = "target", "draft"
+NEVER = 6  # an end token that no model of six tokens writes
 GREEDY = Remote("nimblelm.inference.sampling:Sampling", 0.0)
 
 
@@ -84,7 +86,7 @@ def the_ratio_of_p_to_q_decides(call, rng):
 def the_first_rejection_ends_the_block(call, rng):
     """In longer blocks, several at once, the kept tokens are a prefix."""
     for number in range(24):
-        batch = ((1,), (6,), (2, 3))[number % 3]
+        batch = ((1,), (6,), (2, 3), (2, 1, 3))[number % 4]
         p, q, tokens, u = blocks(rng, *batch, length=integer(rng, 2, 8))
         stay = u < ratios(p, q, tokens)
         want = kept_before_a_rejection(stay)
@@ -124,6 +126,9 @@ def the_extremes_hold(call, rng):
         p = torch.cat([q, torch.full((1, 6), float("nan"))])
         got = kept_of_one(call, p, q, tokens, torch.full((length,), 0.99999))
         expect_equal(got, length, "kept tokens when draft and target agree", hint="p/q = 1 lies above every u")
+        p[-2, tokens[-1]] *= 0.9
+        got = kept_of_one(call, p, q, tokens, torch.full((length,), 0.99999))
+        expect_equal(got, length - 1, "kept tokens when the last one's p is 0.9 q", hint="p/q = 0.9 lies below this u")
     for agreeing in torch.randperm(5, generator=rng).tolist():
         chosen, tokens = torch.randint(5, (2, 5), generator=rng)
         tokens[:agreeing] = chosen[:agreeing]
@@ -182,8 +187,8 @@ def a_full_acceptance_gives_the_bonus_token(call, rng):
         with explained(IndexError=meaning):
             got = call("next_token_probs", p, q, length)
         first = call("next_token_probs", p, q, 0)
-        if isinstance(first, torch.Tensor) and torch.equal(first, p[length]):
-            fail("the target's last row came out although the first token was rejected")
+        if isinstance(first, torch.Tensor) and any(torch.equal(first, p[row]) for row in (0, length)):
+            fail("a row of the target came out as it is although the first token was rejected: tell the cases apart")
         expect_close(
             got,
             p[length],
@@ -252,7 +257,7 @@ def call_round(call, target, draft, context, draft_length):
 
 @check("round", points=1)
 def a_greedy_round_keeps_what_agrees(call, rng):
-    """Greedy rounds on random texts, one of a single token and one without a draft, give the target's tokens."""
+    """Greedy rounds on random texts give the target's tokens; without a draft a token is drawn, greedy or not."""
     sizes = [(1, 3), (6, 0), *((integer(rng, 2, 12), integer(rng, 1, 5)) for _ in range(10))]
     for number, (tokens_so_far, length) in enumerate(sizes):
         context = random_context(rng, tokens_so_far)
@@ -264,6 +269,14 @@ def a_greedy_round_keeps_what_agrees(call, rng):
             kept, want_kept, "number of kept tokens", hint="row i of the target's logits judges drafted token i"
         )
         expect_equal(tokens, want_tokens, "the kept tokens and the one after them")
+    p, q = opposed_tables(3, rng)
+    markov, setting = "nimblelm.inference.markov:MarkovModel", Remote("nimblelm.inference.sampling:Sampling", 1.0)
+    request = Remote(markov, p), Remote(markov, q), torch.tensor([1, 0]), 0, setting, seed(rng)
+    got = call.many("speculative_round", 500, *request, part="tokens")
+    got = expect_tensor(got, "Round.tokens", shape=(500, 1), dtype="int")
+    expect_repeatable(call.many("speculative_round", REPEATED, *request, part="tokens"), got, "rounds without a draft")
+    hint = "a step of the target is drawn from its law like every other token"
+    expect_law(got[:, 0], p[0], "the token of a round that drafts nothing", hint=hint)
 
 
 @check("round", points=1)
@@ -365,7 +378,8 @@ def law_check(call, rng, sampling, size, describe):
         fail(f"a token outside the vocabulary of {size}, or a token missing after the kept ones")
     if bool((drafted == drafted[0]).all()):
         fail("every round drafted the same tokens: draw from the generator that you are given, and never seed it")
-    expect_repeatable(call.many("speculative_round", REPEATED, *request, part="num_accepted"), kept, "rounds")
+    again = call.many("speculative_round", REPEATED, *request, part="tokens")
+    expect_repeatable(again, tokens[:, : int(kept[:REPEATED].max()) + 1], "rounds")  # as wide as the longest of these
     expect_law(
         round_index(drafted.long(), kept.long(), following.long(), size),
         right,
@@ -382,8 +396,9 @@ def a_sampled_round_has_the_right_law(call, rng):
 
 @check("round", points=1, deadline_s=60)
 def temperature_and_top_k_shape_both_laws(call, rng):
-    """The same with temperature 0.6 and top-k 3 of 4: both models' logits go through the settings."""
+    """The same with temperature 0.6 and top-k 3 of 4, or top-p 0.95: both models' logits go through the settings."""
     law_check(call, rng, (0.6, 3, None), 4, "drafted pair, number kept and token after, temperature 0.6, top-k 3")
+    law_check(call, rng, (0.6, None, 0.95), 4, "drafted pair, number kept and token after, temperature 0.6, top-p 0.95")
 
 
 # ---------------------------------------------------------------- the whole decoder
@@ -421,16 +436,35 @@ def expect_speculation(target, draft_length):
         )
 
 
-def expect_gain(target, count):
-    """So is one that calls the target for every token though its draft is always right, blocks or no blocks."""
-    if len(target.calls) >= count:
-        said = "the target was called for every token although the draft is always right: this is plain decoding"
-        fail(said, calls=len(target.calls), tokens=count)
+def expect_gain(*texts):
+    """So is one that calls the target for every token though its draft is often right, blocks or no blocks.
+
+    Args:
+        texts: pairs of a target and the number of tokens that it was asked for. One of them comes with the prefill.
+    """
+    calls = sum(position > 0 for target, _ in texts for _, position in target.calls)
+    further = sum(count - 1 for _, count in texts)
+    if calls >= further:
+        said = "the target was called for every token although the draft is often right: this is plain decoding"
+        fail(said, calls=calls, tokens=further)
+
+
+def expect_drawn_from(target, prompt, tokens):
+    """A sampled text is about as likely as one that was drawn from the target's law (6 standard deviations)."""
+    text, above, variance = [*prompt, *tokens], 0.0, 0.0
+    for place in range(len(prompt), len(text)):
+        logs = target.tables.after(text[:place]).double().log_softmax(-1)
+        mean = (logs.exp() * logs).sum()
+        above += float(logs[text[place]] - mean)
+        variance += float((logs.exp() * (logs - mean) ** 2).sum())
+    if abs(above) > 6 * variance**0.5:
+        fail("a sampled text is not one of the target's: its tokens are too likely or too unlikely under its law")
 
 
 @check("decoder", points=1)
 def greedy_text_equals_plain_decoding(call, rng):
     """Token by token the text of plain greedy decoding, for good drafts, bad drafts and short prompts."""
+    texts = []
     for prompt_length, draft_length, distance in ((1, 3, 0.25), (2, 1, 0.25), (9, 5, 0.1), (6, 4, 5.0)):
         target, draft = fresh_pair(rng, distance)
         prompt = random_context(rng, prompt_length)
@@ -439,17 +473,21 @@ def greedy_text_equals_plain_decoding(call, rng):
         what = f"24 new tokens after a prompt of {prompt_length}, draft length {draft_length}"
         expect_equal(got[:24], want, what)  # that there are no more is another check's business
         expect_speculation(target, draft_length)
+        if distance < 1:
+            texts.append((target, 24))
+    expect_gain(*texts)
 
 
 @check("decoder", points=1)
 def the_end_token_stops_it_anywhere_in_a_block(call, rng):
     """The text ends just after the first new end token; one in the prompt does not count."""
+    texts = []
     for _ in range(4):
-        tables, prompt = fresh_pair(rng)[0].tables, random_context(rng, 4)
-        free = tables.greedy(prompt, 20)
-        for eos in sorted({0, *free[:6], prompt[0]}):
-            target, draft = (HeldModel(tables, name, strict=False) for name in ("target", "draft"))
-            got = call_decoder(call, target, draft, prompt, 20, 4, eos)
+        tables, prompt = [held.tables for held in fresh_pair(rng)], random_context(rng, 4)
+        free = tables[0].greedy(prompt, 20)
+        for eos in sorted({0, *free[:6], prompt[0], NEVER}):
+            target, draft = (HeldModel(of, name, strict=False) for of, name in zip(tables, PAIR, strict=True))
+            got = call_decoder(call, target, draft, prompt, 20, 4, eos)[:20]  # how many is another check's
             want = free[: free.index(eos) + 1] if eos in free else free
             if got != want and got[: len(want)] == want:
                 fail("tokens follow the end token: it can stand in the middle of a kept block", got=got, want=want)
@@ -458,44 +496,53 @@ def the_end_token_stops_it_anywhere_in_a_block(call, rng):
             )
             if len(want) > 1:
                 expect_speculation(target, 4)
+            if eos == NEVER:
+                texts.append((target, 20))
+    expect_gain(*texts)
 
 
 @check("decoder", points=1)
 def the_number_of_tokens_is_exact(call, rng):
     """Exactly max_new_tokens come, also when the last block could give more."""
-    target, _ = fresh_pair(rng)
+    target, draft = fresh_pair(rng)
     prompt = random_context(rng, 5)
     for count in (1, 2, 5, 6, 7, 60):
-        held = HeldModel(target.tables, "target", strict=False)
-        got = call_decoder(call, held, HeldModel(target.tables, "draft", strict=False), prompt, count, 4)
+        tables = target.tables, (draft if count == 60 else target).tables
+        held, other = (HeldModel(of, name, strict=False) for of, name in zip(tables, PAIR, strict=True))
+        got = call_decoder(call, held, other, prompt, count, 4)
         expect_equal(len(got), count, "number of new tokens", hint="propose no more than can still be used")
         expect_equal(got, target.tables.greedy(prompt, count), "the new tokens")
         longest = max(position + len(tokens) for tokens, position in held.calls)
         if longest > len(prompt) + count - 1:
             fail("a block held more tokens than can still be used: with r to come draft at most r - 1", asked_for=count)
         expect_speculation(held, min(4, count - 1))
-    expect_gain(held, count)
+    expect_gain((held, count))
 
 
 @check("decoder", points=2, deadline_s=60)
 def three_tokens_have_the_targets_joint_law(call, rng):
-    """At temperature 1 the joint law of three tokens is the target's, whatever the draft."""
-    size, start = 4, 2
+    """At temperature 0.8 and top-k 3 of 4 the joint law of three tokens is the target's, whatever the draft."""
+    from nimblelm.inference.sampling import Sampling, probabilities
+
+    size, start, settings = 4, 2, (0.8, 3)
     p, q = laws(rng, size, size), laws(rng, size, size)
 
     def joint(table):
-        table = table.double()
+        table = probabilities(table.log(), Sampling(*settings)).double()
         cells = itertools.product(range(size), repeat=3)
         return torch.stack([table[start, a] * table[a, b] * table[b, c] for a, b, c in cells])
 
     draws = max(2000, min(5000, draws_needed(joint(p), joint(0.9 * p + 0.1 * q))))
     markov = "nimblelm.inference.markov:MarkovModel"
     setting = Remote("nimblelm.inference.sampling:Sampling", 1.0)
-    held = fresh_pair(rng)[0]
-    same = Callback(HeldModel(held.tables, "draft", strict=False))
-    call("speculative_generate", Callback(held), same, torch.tensor([1, start]), 60, 4, setting, seed(rng), None)
-    expect_speculation(held, 4)
-    expect_gain(held, 60)
+    target, draft = fresh_pair(rng, 2.0)  # so far that a text of the draft is none of the target
+    pair, prompt = (Callback(target), Callback(draft)), [1, start]
+    got = call("speculative_generate", *pair, torch.tensor(prompt), 150, 4, setting, seed(rng), None)
+    got = expect_tensor(got, "the new tokens", shape=(None,), dtype="int").tolist()[:150]
+    expect_speculation(target, 4)
+    expect_gain((target, 150))
+    expect_drawn_from(target, prompt, got)
+    setting = Remote("nimblelm.inference.sampling:Sampling", *settings)
     request = Remote(markov, p), Remote(markov, q), torch.tensor([1, start]), 3, 2, setting, seed(rng), None
     got = call.many("speculative_generate", draws, *request)
     got = expect_tensor(got, "the new tokens", shape=(draws, 3), dtype="int").long()

@@ -54,16 +54,16 @@ def a_head_depends_on_its_own_weights_alone(call, rng):
         moved[row] += 1
         same = (call("medusa_logits", moved, *weights) - got).abs().amax((0, 2)) < 1e-5
         expect_equal(same.tolist(), [other != row for other in range(4)], f"rows that stay when state {row} changes")
-    for other in range(3):
+    for other, parts in itertools.product(range(3), ((0, 1), (2,))):
         changed = [x.clone() for x in weights]
-        for x in changed:
-            x[other] += 1
+        for part in parts:
+            changed[part][other] += 1
         again = call("medusa_logits", hidden, *changed)
         for k in range(3):
             if k != other and not torch.allclose(got[k], again[k], atol=1e-5):
                 fail(f"head {k + 1} changed with the weights of head {other + 1}: each reads the state itself")
             if k == other and torch.allclose(got[k], again[k], atol=1e-3):
-                fail(f"head {k + 1} does not use its own weights")
+                fail(f"head {k + 1} does not use its own {'W2' if parts == (2,) else 'W1 and b'}")
 
 
 @check("heads", points=1)
@@ -196,10 +196,10 @@ def trees_of_any_shape_get_their_tokens(call, rng):
 
 @check("candidates", points=1)
 def a_root_alone_and_unused_heads_are_no_exception(call, rng):
-    """No guess at all, and a tree that uses one head of four."""
+    """No guess at all, and a tree that uses two heads of four."""
     expect_tokens(call, rng, 2, [])
     for rank in range(4):
-        expect_tokens(call, rng, 4, [(rank,), (rank + 1,)])
+        expect_tokens(call, rng, 4, [(rank,), (rank + 1,), (rank + 1, rank)])
 
 
 # ---------------------------------------------------------------- attention
@@ -255,6 +255,8 @@ def hidden_rows_play_no_part(call, rng):
         for node in (0, 1, 3):
             said = f"the output of node {node} when the {what} of node 2 changes"
             expect_close(changed[node], before[node], said, 1e-5, 1e-4)
+    if torch.allclose(changed[4], after[4], atol=1e-2):
+        fail("the output of node 4 does not depend on the key of node 2, which it sees")
 
 
 # ---------------------------------------------------------------- verification
@@ -336,6 +338,14 @@ def ended_paths_accept_nothing(call, rng):
         probs[0] = torch.nn.functional.one_hot(tokens[leaf], 8)
         got = path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3))
         expect_equal(got, [0, leaf], f"kept nodes of the paths {paths.tolist()}", hint=hint)
+        whole = paths[order.index(1)]  # of a target that agrees with the long path
+        choices = torch.full((5,), 9)
+        choices[whole[:-1]] = tokens[whole[1:]]
+        what = f"kept nodes of the paths {paths.tolist()}, the long one right"
+        got = path_of(call("matching_path", tokens, choices, paths))
+        expect_equal(got, whole.tolist(), what)
+        probs = torch.nn.functional.one_hot(choices, 10).float()
+        expect_equal(path_of(call("typical_path", tokens, probs, paths, 0.09, 0.3)), whole.tolist(), what)
 
 
 def typical_bar(p, epsilon, delta):

@@ -1,6 +1,6 @@
 """Draws from p after a rejection.
 
-kills: the_residual_is_what_the_draft_gave_too_little_of, the_residual_belongs_to_the_rejected_position, both_ways_together_give_the_target
+kills: the_residual_is_what_the_draft_gave_too_little_of, the_residual_belongs_to_the_rejected_position, a_full_acceptance_gives_the_bonus_token, both_ways_together_give_the_target
 """
 
 

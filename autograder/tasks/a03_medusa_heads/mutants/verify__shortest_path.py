@@ -1,0 +1,15 @@
+"""Keeps the shortest path, whatever the target says.
+
+kills: the_longest_run_of_right_guesses_is_kept, the_first_guess_is_judged_too, ended_paths_accept_nothing, typical_guesses_lie_above_the_entropy_dependent_bar, the_longest_typical_path_wins_then_the_likeliest
+visible: a_wrong_first_guess_keeps_the_root_alone
+"""
+
+
+# %% verify
+def matching_path(tokens, choices, paths):
+    path = paths[(paths >= 0).sum(1).argmin()]
+    return path[path >= 0]
+
+
+def typical_path(tokens, probs, paths, epsilon, delta):
+    return matching_path(tokens, probs, paths)
