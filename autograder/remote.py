@@ -133,14 +133,6 @@ class RemoteCall(Call):
             raise Busy
         raise CheckFailed("When your function had answered, work of yours was still running on the device.")
 
-    def freeze(self) -> None:
-        if self._worker is not None:
-            self._worker.freeze()
-
-    def thaw(self) -> None:
-        if self._worker is not None:
-            self._worker.thaw()
-
     def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
         worker = self._ready_worker()
         callbacks: list[Callback] = []
@@ -275,7 +267,8 @@ class RemoteCall(Call):
             self._drop()
             raise CheckFailed(f"{who} gave a malformed answer: {error}.") from None
         finally:
-            self.freeze()  # nothing goes on while nobody waits: its threads would take the judge's cores
+            if self._worker is not None:
+                self._worker.freeze()  # nothing goes on while nobody waits: it would take the judge's cores
             took = used_s()
             self._used_s, self._left_s, self._ours_s = self._used_s + took, self._left_s - took, 0.0
 

@@ -43,21 +43,18 @@ class Side:
 
     def __init__(self, trials: Trials, function: str, call: RemoteCall) -> None:
         self._trials, self._function, self._call = trials, function, call
-        self.freeze, self.thaw = call.freeze, call.thaw
         self.wall_s: list[float] = []
 
     def block(self, inputs: range) -> list[float]:
         """Seconds of each call, by the clock that decides."""
         trials = [self._trials[index] for index in inputs]  # made before the first call: nothing happens between calls
         times, captured = [], []
-        self.thaw()
         for trial in trials:
             args, kwargs = self._arguments(trial)
             self._call.grant(CALL_S)
             captured.append(self._call(self._function, *args, **kwargs))
             times.append(self._call.decisive_s)
             self.wall_s.append(self._call.wall_s)
-        self.freeze()  # nothing goes on while we look at the answers
         for trial, result in zip(trials, captured, strict=True):
             self._verify(trial, result)
         return times

@@ -1,6 +1,7 @@
-"""Fair timing on a machine that is never quiet: reference and student take turns, one frozen while the other runs.
+"""Fair timing on a machine that is never quiet: reference and student take turns.
 
-Each student's block of calls stands between two blocks of the reference on the same inputs. Their ratio is one sample;
+Neither works but in its own calls, or it would slow down the other: `remote` stops its workers in between. Each
+student's block of calls stands between two blocks of the reference on the same inputs. Their ratio is one sample;
 where the two reference blocks disagree by more than the machine's own noise, the sample is thrown away before anybody
 looks at the student's times. Too few samples left: the timing is INVALID, and nobody loses points.
 """
@@ -9,7 +10,7 @@ import itertools
 import math
 import random
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -95,12 +96,6 @@ class Contestant(Protocol):
 
     def block(self, inputs: range) -> list[float]: ...
 
-    @property
-    def freeze(self) -> Callable[[], None]: ...
-
-    @property
-    def thaw(self) -> Callable[[], None]: ...
-
 
 def interval(samples: Sequence[Sample], noise: float, resamples: int = 2000) -> Interval:
     """Median speedup with its 95 % bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
@@ -171,9 +166,8 @@ class _Stage:
         self._reference, self._student, self._policy = reference, student, policy
         self.disturbed = 0
         self.all: list[Sample] = []
-        student.freeze()
-        warm = self._block(reference, range(2))
-        self._block(student, range(2))
+        warm = reference.block(range(2))
+        student.block(range(2))
         self.calls = max(policy.min_calls, min(policy.max_calls, round(policy.block_s / max(warm[-1], 1e-6))))
 
     def collect(self, wanted: int, attempts: int) -> list[Sample]:
@@ -184,20 +178,12 @@ class _Stage:
                 break
             start = INPUTS_APART * (len(self.all) + 1)  # so that a regrade meets the same inputs, however many they are
             inputs = range(start, start + self.calls)
-            before = self._block(self._reference, inputs)
-            students = self._block(self._student, inputs)
-            sample = Sample(before, students, self._block(self._reference, inputs))
+            before = self._reference.block(inputs)
+            students = self._student.block(inputs)
+            sample = Sample(before, students, self._reference.block(inputs))
             self.all.append(sample)
             if sample.disagreement <= self._policy.noise:
                 good.append(sample)
             else:
                 self.disturbed += 1
         return good
-
-    @staticmethod
-    def _block(contestant: Contestant, inputs: range) -> list[float]:
-        contestant.thaw()
-        try:
-            return contestant.block(inputs)
-        finally:
-            contestant.freeze()

@@ -59,7 +59,6 @@ class Disturbed:
 
     def __init__(self, inner: Baseline, hogs: "list[subprocess.Popen]") -> None:
         self._inner, self._hogs, self._blocks = inner, hogs, 0
-        self.freeze, self.thaw = inner.freeze, inner.thaw
 
     def block(self, inputs: range) -> list[float]:
         self._blocks += 1

@@ -237,7 +237,7 @@ def test_what_somebody_else_runs_on_the_device_costs_nobody_points(calling, unit
     unit.claim(60.0, 1)  # by this process, which no kill of a worker ends
     call = calling("def f(x):\n    return double(x)\n")
     call.start()
-    call.freeze()
+    call._worker.freeze()
     with pytest.raises(devices.Busy):
         call.require_rest()
     unit.busy_until = 0.0  # else the reference would wait for it, too

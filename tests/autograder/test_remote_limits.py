@@ -212,7 +212,7 @@ def test_who_keeps_all_cores_busy_has_not_waited_for_one(call):
 def test_work_between_two_answers_is_counted_with_the_second(call):
     call("works_while_nobody_waits", X)
     assert call.cpu_s < 0.2
-    call.thaw()
+    call._worker.thaw()
     time.sleep(0.8)
     call("right", X)
     assert 0.3 < call.cpu_s < 0.6
@@ -257,9 +257,9 @@ def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monke
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
         call("asks_the_kernel_to_be_woken", X)
-        call.freeze()
+        call._worker.freeze()
         time.sleep(0.8)
-        call.thaw()
+        call._worker.thaw()
         call("right", X)
         assert call.cpu_s > 0.3
         call.close()
@@ -267,10 +267,10 @@ def test_without_its_defence_a_frozen_worker_goes_on_and_is_charged_for_it(monke
 
 def rest_again_and_again(call):
     for _ in range(40):
-        call.freeze()
+        call._worker.freeze()
         call.require_rest()
         time.sleep(0.1)
-        call.thaw()
+        call._worker.thaw()
         time.sleep(0.02)
 
 
@@ -290,9 +290,9 @@ def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(monkeyp
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
         call("is_in_long_system_calls", X)
-        call.thaw()
+        call._worker.thaw()
         time.sleep(0.2)
-        call.freeze()
+        call._worker.freeze()
         with monkeypatch.context() as impatient:
             impatient.setattr("autograder.process.STOP_S", 0.0)
             with pytest.raises(CheckFailed, match="it went on working although it was stopped"):
@@ -307,18 +307,18 @@ def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(monkeyp
 def test_who_has_ended_is_at_rest(call):
     call("right", X)
     call._worker._signal(9)
-    call.freeze()
+    call._worker.freeze()
     call.require_rest()
     call._drop()
 
 
 def goes_on_when_frozen(call) -> bool:
-    call.freeze()
+    call._worker.freeze()
     time.sleep(0.1)
     before = call._worker.cpu_ns()
     time.sleep(0.1)
     went_on = call._worker.cpu_ns() > before
-    call.thaw()
+    call._worker.thaw()
     time.sleep(0.02)
     return went_on
 

@@ -306,7 +306,7 @@ with Workspace(TOY / "lib") as space:
     call("burn", 0.3)
     counted = call.cpu_s
     call("burn_beside", 30)
-    call.freeze()
+    call._worker.freeze()
     time.sleep(0.1)
     before = call._worker.cpu_ns()
     time.sleep(0.2)

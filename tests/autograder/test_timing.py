@@ -23,22 +23,15 @@ class Recorded:
 
     def __init__(self, seconds: float, spread: float = 0.0, seed: int = 0, slow_blocks=(), factor: float = 1.0) -> None:
         self.seconds, self.spread, self.slow_blocks, self.factor = seconds, spread, set(slow_blocks), factor
-        self.random, self.blocks, self.frozen = random.Random(seed), 0, False
+        self.random, self.blocks = random.Random(seed), 0
         self.inputs: list[range] = []
 
     def block(self, inputs: range) -> list[float]:
-        assert not self.frozen
         self.inputs.append(inputs)
         self.blocks += 1
         scale = self.seconds * (self.factor if self.blocks in self.slow_blocks else 1.0)
         drift = self.random.gauss(1, self.spread)  # a block's calls share most of their noise
         return [scale * drift * self.random.gauss(1, self.spread) for _ in inputs]
-
-    def freeze(self) -> None:
-        self.frozen = True
-
-    def thaw(self) -> None:
-        self.frozen = False
 
 
 @pytest.mark.parametrize(
@@ -142,23 +135,6 @@ def test_blocks_are_sized_by_time():
         assert len(student.inputs[1]) == calls
 
 
-def test_one_side_is_frozen_while_the_other_runs():
-    reference, student = Recorded(0.1), Recorded(0.1)
-    running = []
-
-    class Watched:
-        def __init__(self, inner, other):
-            self.inner, self.other = inner, other
-            self.freeze, self.thaw = inner.freeze, inner.thaw
-
-        def block(self, inputs):
-            running.append(self.other.frozen)
-            return self.inner.block(inputs)
-
-    judge_speed(Watched(reference, student), Watched(student, reference), KNOTS)
-    assert all(running)
-
-
 def test_what_a_contestant_raises_goes_through():
     class Wrong(Recorded):
         def block(self, inputs):
@@ -191,8 +167,6 @@ class Answers:
 
     def grant(self, deadline_s): ...
     def require_rest(self): ...
-    def freeze(self): ...
-    def thaw(self): ...
 
 
 def numbers(index: int) -> Trial:
