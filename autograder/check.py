@@ -11,10 +11,11 @@ They run through the same engine as the grading, on the same kind of inputs, in 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from autograder.bounds import bound_kernels
 from autograder.device import device_for, missing
 from autograder.engine import Exercise, LocalCall, generator, load_task, run_check
 
@@ -88,6 +89,9 @@ class Checker:
         self._task = load_task(folder, hidden=False)
         self._setup: dict[str, Any] = {"__name__": "setup"}
         exec(compile(self._task.setup, f"<setup of {assignment}>", "exec"), self._setup)
+        if any(one.host for one in self._task.exercises.values()):
+            with suppress(ImportError):  # without Triton there are no kernels
+                bound_kernels()
 
     def __call__(self, exercise: str, *functions: Any) -> Report:
         """Check the functions of an exercise, given in the order in which the exercise names them.

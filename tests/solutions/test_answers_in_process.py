@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from autograder.answers import read_answer_file, solution_cells
+from autograder.bounds import bound_kernels
 from autograder.bundle import ReleasedNotebook
 from autograder.course import Course
-from autograder.engine import LocalCall, generator, load_task, run_check
+from autograder.engine import Exercise, LocalCall, Task, generator, load_task, run_check
 from autograder.execution import resolve
 from tests.kernels.interpreter import Interpreter
 
@@ -21,23 +22,39 @@ MUTANTS = sorted(TASKS.glob("*/mutants/*.py"))
 KEYS = [b"a test", b"another", b"a third", b"a fourth"]
 
 
+class Forgetful(LocalCall):
+    """Calls of a cell that is run once more when it is to forget, as in a new worker."""
+
+    def __init__(self, task: Task, exercise: Exercise, cell: str) -> None:
+        self._parts = task, exercise, cell
+        super().__init__({})
+        self.forget()
+
+    def forget(self) -> None:
+        task, exercise, cell = self._parts
+        namespace = {"__name__": "student"}
+        exec(task.setup, namespace)
+        if exercise.host:
+            bound_kernels()
+        for name, target in exercise.injects.items():
+            namespace[name] = resolve(target, namespace)
+        exec(compile(cell, f"<{exercise.id}>", "exec"), namespace)
+        self._functions = namespace
+
+
 def failed_checks(
     assignment: str, exercise: str, cell: str, names: set[str] | None = None, key: bytes = KEYS[0]
 ) -> dict[str, str]:
     """Name and message of each correctness check, or of those named, that a cell fails under a run key."""
     task = load_task(TASKS / assignment)
-    namespace = {"__name__": "student"}
-    exec(task.setup, namespace)
-    for name, target in task.exercises[exercise].injects.items():
-        namespace[name] = resolve(target, namespace)
-    exec(compile(cell, f"<{exercise}>", "exec"), namespace)
+    call = Forgetful(task, task.exercises[exercise], cell)
     failed = {}
     for one in task.checks[exercise]:
         wanted = names is None or one.name in names
         if task.exercises[exercise].needs and "bfloat16" in one.name:
             wanted = False  # where there is no GPU Triton's interpreter takes its place, which cannot multiply bfloat16
         if one.speed is None and wanted:
-            outcome = run_check(one, LocalCall(namespace), generator(key, one.name))
+            outcome = run_check(one, call, generator(key, one.name))
             if not outcome.passed:
                 failed[one.name] = outcome.message
     return failed

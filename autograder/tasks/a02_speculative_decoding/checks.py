@@ -348,8 +348,21 @@ def expect_repeatable(again, first, what):
         fail(f"the same generator gave other {what}: hand `generator` to everything that is random")
 
 
-def law_check(call, rng, sampling, size, describe):
-    """Counts of whole rounds against their exact law, with enough draws to see the smallest mistake that we know."""
+def led_by(table, lead):
+    """The same law behind that many tokens that are certain: the last token of the table leads to the one before it."""
+    size = len(table)
+    led = torch.zeros(size + lead, size + lead)
+    led[:size, :size] = table
+    for token in range(size, size + lead):
+        led[token, token - 1 if token > size else 0] = 1
+    return led
+
+
+def law_check(call, rng, sampling, size, describe, lead=0):
+    """Counts of whole rounds against their exact law, with enough draws to see the smallest mistake that we know.
+
+    The law is that of the last two drafted tokens; with a lead that many come before them, which are certain.
+    """
     from nimblelm.inference.sampling import Sampling, probabilities
 
     settings = Sampling(*sampling)
@@ -364,14 +377,18 @@ def law_check(call, rng, sampling, size, describe):
     draws = max(draws_needed(right, law) for law in mistaken)
     markov = "nimblelm.inference.markov:MarkovModel"
     setting = Remote("nimblelm.inference.sampling:Sampling", *sampling)
-    request = Remote(markov, p), Remote(markov, q), torch.tensor([1, 0]), 2, setting, seed(rng)
+    models = (Remote(markov, led_by(table, lead)) for table in (p, q))
+    start = torch.tensor([1, size + lead - 1 if lead else 0])
+    request = *models, start, lead + 2, setting, seed(rng)
     got = call.many("speculative_round", draws, *request)
     if not isinstance(got, dict) or not {"tokens", "num_accepted", "draft_tokens"} <= got.keys():
         fail("speculative_round must return Round(tokens, num_accepted, draft_tokens)", got=type(got).__name__)
     tokens = expect_tensor(got["tokens"], "Round.tokens", dtype="int")
-    drafted = expect_tensor(got["draft_tokens"], "Round.draft_tokens", shape=(draws, 2), dtype="int")
+    drafted = expect_tensor(got["draft_tokens"], "Round.draft_tokens", shape=(draws, lead + 2), dtype="int")[:, lead:]
     kept = expect_tensor(got["num_accepted"], "Round.num_accepted", shape=(draws,), dtype="int")
-    if int(kept.min()) < 0 or int(kept.max()) > 2 or tokens.shape[1] <= int(kept.max()):
+    if lead and int(kept.min()) < lead:
+        fail("a drafted token was rejected that both models are certain of", kept=int(kept.min()))
+    if int(kept.min()) < 0 or int(kept.max()) > lead + 2 or tokens.shape[1] <= int(kept.max()):
         fail("num_accepted and the number of tokens do not fit: there is one token more than were kept")
     following = tokens.gather(1, kept[:, None].long())[:, 0]
     if int(following.min()) < 0 or int(following.max()) >= size or int(drafted.min()) < 0 or int(drafted.max()) >= size:
@@ -381,7 +398,7 @@ def law_check(call, rng, sampling, size, describe):
     again = call.many("speculative_round", REPEATED, *request, part="tokens")
     expect_repeatable(again, tokens[:, : int(kept[:REPEATED].max()) + 1], "rounds")  # as wide as the longest of these
     expect_law(
-        round_index(drafted.long(), kept.long(), following.long(), size),
+        round_index(drafted.long(), kept.long() - lead, following.long(), size),
         right,
         describe,
         hint="judge each token by the very law it was drawn from, with a uniform number of its own",
@@ -390,8 +407,10 @@ def law_check(call, rng, sampling, size, describe):
 
 @check("round", points=2, deadline_s=60)
 def a_sampled_round_has_the_right_law(call, rng):
-    """Drafted tokens, kept tokens and the token after follow the exact joint law at temperature 1."""
+    """Drafted tokens, kept tokens and the token after follow the exact joint law at temperature 1, early and late."""
     law_check(call, rng, (1.0, None, None), 3, "drafted pair, number kept and token after")
+    said = "third and fourth drafted token, number kept and token after"
+    law_check(call, rng, (1.0, None, None), 3, said, lead=2)
 
 
 @check("round", points=1, deadline_s=60)

@@ -240,6 +240,7 @@ def hidden_rows_play_no_part(call, rng):
     """What stands in rows that a node does not see cannot change its output, however large it is."""
     parents, text = [-1, 0, 0, 1, 2], 3
     q, k, v = (normal(rng, rows, 2, 4) for rows in (5, 8, 8))
+    q[..., 0], k[..., 0] = 20, -20  # all scores lie far below zero, where a row hidden by a finite score would win
     mask = torch.zeros(5, 5, dtype=torch.bool)
     for node in range(5):
         mask[node, walk(parents, node)] = True
@@ -250,7 +251,7 @@ def hidden_rows_play_no_part(call, rng):
     after = call("tree_attention", q, k, v, mask)
     if torch.allclose(after[4], before[4], atol=1e-2):
         fail("node 4 stands on node 2 and must see it")
-    k[text + 2] *= 9
+    k[text + 2] *= -9
     for changed, what in ((after, "value"), (call("tree_attention", q, k, v, mask), "key")):
         for node in (0, 1, 3):
             said = f"the output of node {node} when the {what} of node 2 changes"

@@ -124,8 +124,8 @@ def the_maximum_never_falls(call, rng):
 
 @check("online", points=1)
 def large_scores_do_not_overflow(call, rng):
-    """Scores around 2000 and -2000: exp of either alone is infinite or zero."""
-    for offset in (2000.0, -2000.0):
+    """Scores around 2000, -2000 and -1e8: exp of any alone is infinite or zero."""
+    for offset in (2000.0, -2000.0, -1e8):
         scores, values = offset + 5 * random(rng, 4, 8), random(rng, 8, 3)
         state = absorb_tiles(call, scores, values, [0, 3, 8])
         expect_pair(finished(call, state), attend(scores.double(), values), f"scores near {offset:g}", atol=2e-3)

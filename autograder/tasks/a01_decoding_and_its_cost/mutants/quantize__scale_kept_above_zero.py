@@ -1,6 +1,6 @@
 """Keeps the scale above 0, and so reports a tiny one for a row of zeros.
 
-kills: zeros_and_outliers_are_safe
+kills: zeros_and_outliers_are_safe, the_error_is_at_most_half_a_step
 """
 
 

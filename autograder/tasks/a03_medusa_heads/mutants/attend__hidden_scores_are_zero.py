@@ -9,5 +9,5 @@ def tree_attention(q, k, v, mask):
     nodes, rows = len(q), len(k)
     visible = torch.cat([torch.ones(nodes, rows - nodes, dtype=torch.bool), mask], dim=1)
     scores = torch.einsum("ihd,jhd->hij", q, k) / q.shape[-1] ** 0.5
-    weights = scores * visible.softmax(-1)
+    weights = (scores * visible).softmax(-1)
     return torch.einsum("hij,jhd->ihd", weights, v)

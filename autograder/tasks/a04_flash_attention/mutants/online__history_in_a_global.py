@@ -1,7 +1,7 @@
 """Keeps every tile in a list, and computes from it when it is asked to finish.
 
 kills: every_cut_gives_the_same, the_maximum_never_falls, large_scores_do_not_overflow, rows_may_see_nothing_at_first_or_at_all
-visible: two_tiles_worked_by_hand, a_tile_of_lower_scores_leaves_the_maximum, finishing_gives_output_and_log_sum_exp
+visible: a_tile_of_lower_scores_leaves_the_maximum, finishing_gives_output_and_log_sum_exp
 """
 
 # %% online
