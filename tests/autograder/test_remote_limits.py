@@ -290,18 +290,25 @@ def test_whoever_is_in_a_long_system_call_is_waited_for_and_then_at_rest(monkeyp
     with Workspace(TOY / "lib") as space:
         call = remote(space, ATTACKS)
         call("is_in_long_system_calls", X)
-        call._worker.thaw()
-        time.sleep(0.2)
-        call._worker.freeze()
         with monkeypatch.context() as impatient:
             impatient.setattr("autograder.process.STOP_S", 0.0)
-            with pytest.raises(CheckFailed, match="it went on working although it was stopped"):
-                call.require_rest()
+            assert any(is_late_to_stop(call) for _ in range(40))
         call.require_rest()
         at_rest = call._worker.cpu_ns()
         time.sleep(0.3)
         assert call._worker.cpu_ns() - at_rest < 10**6
         call.close()
+
+
+def is_late_to_stop(call) -> bool:
+    call._worker.thaw()
+    time.sleep(0.1)
+    call._worker.freeze()
+    try:
+        call.require_rest()
+    except CheckFailed as failure:
+        return "it went on working although it was stopped" in str(failure)
+    return False
 
 
 def test_who_has_ended_is_at_rest(call):
