@@ -12,7 +12,7 @@ equal correctness. What is compared is measured on the first of the class. Plain
 student's own kernel, the visible checks in it; the judge starts a sandboxed worker for each exercise, runs the hidden
 checks too and times what is right. For the same checks the judge is also measured on the visible ones alone. A run that
 was killed goes on where it was: finished submissions stand in the ledger, finished phases in a file, under
-_build/bench_grading/.
+_build/bench_grading/, until the report is saved.
 """
 
 import json
@@ -239,7 +239,8 @@ def main() -> None:
         "graded in this run, not before it was killed": [alone["new"], together["new"]],
     }
     report("bench_grading", [Row(name, one, one, one, math.nan) for name, one in ratios.items()], details, options)
-    shutil.rmtree(PLACE)
+    if options.save or options.quick:
+        shutil.rmtree(PLACE)
 
 
 if __name__ == "__main__":
