@@ -34,7 +34,7 @@ def swap(x, far):
 
 @triton.jit
 def read_masked(x, far):
-    tl.store(x, tl.load(x + far, mask=far < 4, other=8.0))
+    tl.store(x, tl.load(x + far, mask=(far >= 0) & (far < 4), other=8.0))
 
 
 @triton.jit
@@ -130,7 +130,7 @@ def test_kernels_reach_nothing_else(by):
         said, *memory = interpreter(shifted, kernel, by)
         assert "outside of the tensors that the kernel was given: mask what does not exist" in said
         assert memory == [[3] * 4, [3] * 8]
-    assert interpreter(shifted, "read_masked", by if by != "before" else "behind") == ("", [8, 3, 3, 3], [3] * 8)
+    assert interpreter(shifted, "read_masked", by) == ("", [8, 3, 3, 3], [3] * 8)
     interpreter.close()
 
 
