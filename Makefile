@@ -2,8 +2,10 @@
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 BIN := .venv/bin
 PORT ?= 8000
+# A worker a core; tests that time something run alone: see tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest --durations 10 -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: all setup site grade serve test test-slow release clean
+.PHONY: all setup site grade serve test test-slow test-all release pdf clean
 
 all: site grade
 	@echo "site      _build/html/index.html"
@@ -28,14 +30,25 @@ serve:
 test:
 	@$(PYTHON) tools/setup_environment.py --tests
 	@$(BIN)/autograder release --all
-	@$(BIN)/python -m pytest -m "not slow" --durations 10
+	@$(PYTEST) -m "not slow and not release"
 
 test-slow:
 	@$(PYTHON) tools/setup_environment.py --tests
-	@$(BIN)/python -m pytest -m slow --durations 10
+	@$(PYTEST) -m "slow and not release"
+
+test-all:
+	@$(PYTHON) tools/setup_environment.py --tests
+	@$(BIN)/autograder release --all
+	@$(BIN)/python tools/run_all_tests.py -- $(PYTEST)
 
 release: setup
 	@$(BIN)/autograder release --all --zip
+	@$(BIN)/python book/_ext/release_book.py
+
+pdf: setup
+	@$(PYTHON) tools/setup_environment.py --tests
+	@$(BIN)/autograder release --all
+	@$(BIN)/python book/_ext/print_book.py
 
 clean:
 	rm -rf _build

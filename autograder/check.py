@@ -10,14 +10,23 @@ They run through the same engine as the grading, on the same kind of inputs, in 
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from autograder.bounds import bound_kernels
-from autograder.device import device_for, missing
-from autograder.engine import Exercise, LocalCall, generator, load_task, run_check
+from autograder.cells.names import borrowed, bound_names, given_names, import_remarks
+from autograder.cells.packages import is_there
+from autograder.cells.released import ReleasedNotebook, released_path
+from autograder.cells.source import as_graded
+from autograder.checks import Draws, Exercise, LocalCall, load_task, run_check
+from autograder.checks.graded_cell import names_of
+from autograder.runtime.device import device_for, missing
+from autograder.runtime.execution import Problem
+from autograder.runtime.triton_bounds import bound_kernels
+from autograder.student.running_notebook import RunningNotebook
+from autograder.wire.causes import begin_here
 
 PATIENCE_S = 20.0
 _KEY = b"visible"  # the same inputs every time, so that a failure can be looked into
@@ -30,11 +39,19 @@ class Report:
     Args:
         outcomes: a row for each check.
         lacking: a sentence about the device without which none was run.
+        remarks: what works in the notebook and not where the cell is graded.
     """
 
-    def __init__(self, title: str, outcomes: list[Row], lacking: str = "") -> None:
+    def __init__(self, title: str, outcomes: list[Row], lacking: str = "", remarks: Sequence[str] = ()) -> None:
         self.passed = all(passed for _, passed, _ in outcomes)
-        lines = [_line(*outcome) for outcome in outcomes]
+        failed = [message for _, passed, message in outcomes if passed is False]
+        begin = [f"    {begin_here(failed)}."] if len(failed) > 1 else []
+        lines, said = [f"! {remark}" for remark in remarks], ""
+        for title_of_check, passed, message in outcomes:
+            lines.append(_line(title_of_check, passed, message if message != said else ""))
+            said = message
+            if passed is False:
+                lines, begin = [*lines, *begin], []
         count = sum(bool(passed) for _, passed, _ in outcomes)
         summary = f"{title}: {count} of {len(outcomes)} visible checks passed. The hidden ones run when it is graded."
         if lacking:
@@ -87,8 +104,9 @@ class Checker:
             known = ", ".join(sorted(path.parent.name for path in folder.parent.glob("*/task.toml"))) or "none"
             raise ValueError(f"no assignment {assignment!r} here; known: {known}")
         self._task = load_task(folder, hidden=False)
-        self._setup: dict[str, Any] = {"__name__": "setup"}
-        exec(compile(self._task.setup, f"<setup of {assignment}>", "exec"), self._setup)
+        self._released = released_path(assignment, folder.parents[1])
+        self._notebook = RunningNotebook()
+        self._around({})  # the setup may say how Triton is to be imported
         if any(one.host for one in self._task.exercises.values()):
             with suppress(ImportError):  # without Triton there are no kernels
                 bound_kernels()
@@ -96,30 +114,75 @@ class Checker:
     def __call__(self, exercise: str, *functions: Any) -> Report:
         """Check the functions of an exercise, given in the order in which the exercise names them.
 
+        In a notebook the cell that they were written in runs once more, alone, as it will when it is graded.
+
         Raises:
             ValueError: no such exercise, or not as many functions as it asks for.
         """
         about = self._task.exercises[self._known(exercise)]
         if len(functions) != len(about.provides):
             raise ValueError(f"exercise {exercise!r} needs {', '.join(about.provides)}; got {len(functions)} functions")
+        cell, others, stray = self._notebook.cell_of(exercise, self._wanted(about))
+        if cell is None:
+            given = dict(zip(about.provides, functions, strict=True))
+            return self._report(about, None, given, [])
+        remarks = [*([stray] if stray else []), *as_graded(cell.source).remarks, *import_remarks(cell.source, is_there)]
+        remarks += borrowed(exercise, cell.source, others, self._given_names, self._wanted(about))
+        return self._report(about, cell.source, {}, remarks)
+
+    def check_source(self, exercise: str, source: str | None) -> Report:
+        """Check the cell of an exercise from its text, None where there is no such cell."""
+        return self._report(self._task.exercises[self._known(exercise)], source or "", {}, [])
+
+    def _report(
+        self, about: Exercise, source: str | None, functions: Mapping[str, Any], remarks: Sequence[str]
+    ) -> Report:
         if device_for(about.needs) is None:
-            not_run: list[Row] = [(one.title, None, "") for one in self._task.checks[exercise]]
-            report = Report(about.title, not_run, missing(about.needs))
+            not_run: list[Row] = [(one.title, None, "") for one in self._task.checks[about.id]]
+            report = Report(about.title, not_run, missing(about.needs), remarks)
         else:
-            report = Report(about.title, self._outcomes(about, dict(zip(about.provides, functions, strict=True))))
+            report = Report(about.title, self._outcomes(about, source, functions), remarks=remarks)
         print(report)
         return report
 
-    def _outcomes(self, about: Exercise, functions: dict[str, Any]) -> list[Row]:
+    def _outcomes(self, about: Exercise, source: str | None, functions: Mapping[str, Any]) -> list[Row]:
         """A row for each check, up to one that had to be interrupted."""
-        call, outcomes = LocalCall({**self._setup, **functions}), list[Row]()
-        for one in self._task.checks[about.id]:
+        checks = self._task.checks[about.id]
+        with _patience(PATIENCE_S) as interrupted:
+            try:
+                names = names_of(source, self._task.setup, about) if source is not None else self._around(functions)
+            except Problem as problem:
+                said = interrupted[0] if interrupted else problem.sentence("The cell")
+                return [(one.title, False, said) for one in checks]
+        call, outcomes = LocalCall(names), list[Row]()
+        for one in checks:
             with _patience(PATIENCE_S) as interrupted:
-                outcome = run_check(one, call, generator(_KEY, one.name))
+                outcome = run_check(one, call, Draws(_KEY, one.name))
             outcomes.append((one.title, outcome.passed, interrupted[0] if interrupted else outcome.message))
             if interrupted:
                 break
         return outcomes
+
+    def _around(self, functions: Mapping[str, Any]) -> dict[str, Any]:
+        """Functions as they are, with the task's setup around them."""
+        names: dict[str, Any] = {"__name__": "setup"}
+        exec(compile(self._task.setup, f"<setup of {self._task.name}>", "exec"), names)
+        return names | dict(functions)
+
+    @cached_property
+    def _stubs(self) -> ReleasedNotebook | None:
+        """The notebook as it was released, where it is at hand."""
+        return ReleasedNotebook.load(self._released) if self._released.is_file() else None
+
+    @cached_property
+    def _given_names(self) -> set[str]:
+        known = self._stubs
+        return given_names([*known.locked.values(), *known.stubs.values()] if known else [self._task.setup])
+
+    def _wanted(self, about: Exercise) -> set[str]:
+        """What the cell of an exercise is to define: where code of ours launches kernels, the kernels."""
+        known = self._stubs
+        return set(bound_names(known.stubs[about.id])) if known and about.id in known.stubs else set(about.provides)
 
     def hidden(self, exercise: str) -> None:
         """Say where the hidden checks are: not here."""

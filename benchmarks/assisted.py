@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from nimblelm.inference.pair import Pair
-from nimblelm.nn.llama import to_llama
+from nimblelm.inference.speculative.pair import Pair
+from nimblelm.language.llama import to_llama
 
 
 class Assisted:

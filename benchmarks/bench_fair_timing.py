@@ -21,22 +21,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from report import ROOT, Row, arguments, missing, report
+from report import ROOT, Row, arguments, missing, report, say
 
 sys.path.insert(0, str(ROOT))
 
 import torch
 
-from autograder import sandbox, timing
-from autograder.engine import Check, Speed, Trial, expect_close
-from autograder.process import Nursery
-from autograder.remote import Guard, Program, RemoteCall
-from autograder.sandbox import Limits
-from autograder.speed import Baseline, Student, Trials, injects
-from autograder.timing import Sample
-from autograder.workspace import Workspace
+from autograder.checks import Check, Draws, Speed, Trial, expect_close
+from autograder.judge import sandbox, timing
+from autograder.judge.program import Guard, Program
+from autograder.judge.remote_call import RemoteCall
+from autograder.judge.sandbox import Limits
+from autograder.judge.speed import Baseline, Student, Trials, injects
+from autograder.judge.timing import Sample
+from autograder.judge.worker_process import ForkServer
+from autograder.judge.workspace import Workspace
+from autograder.wire.points import points_for
 
-KNOTS = ((0.5, 0.0), (1.0, 2.0))
+THRESHOLDS = ((0.5, 0.0), (1.0, 2.0))
 FACTORS = (1.0, 1.02, 1.04, 1.06, 1.07, 1.09, 1.1, 1.12, 1.15, 1.2, 1.3, 1.5)  # of the reference's second block
 OURS = "nimblelm.nn.long_range.methods:naive_attention"
 SAME = "from nimblelm.nn.long_range.methods import naive_attention as attention\n"
@@ -45,13 +47,13 @@ TWICE = f"{SAME}once = attention\n\n\ndef attention(q, k, v):\n    once(q, k, v)
 HOG = "import ctypes, numpy\nctypes.CDLL(None).prctl(1, 9)\na = numpy.zeros(2 ** 25)\nwhile True:\n    b = a.copy()\n"
 
 
-def trial(rng: torch.Generator) -> Trial:
-    q, k, v = (torch.randn(1, 4096, 1, 32, generator=rng) for _ in range(3))
+def trial(rng: Draws) -> Trial:
+    q, k, v = (torch.randn(1, 4096, 1, 32, generator=rng()) for _ in range(3))
     want = (q[:, :, 0] @ k[:, :, 0].mT / 32**0.5).softmax(-1) @ v[:, :, 0]
     return Trial((q, k, v), lambda got: expect_close(got[:, :, 0], want, "attention", atol=1e-4))
 
 
-CHECK = Check("timed", "Timed", "timed", 2, trial, speed=Speed("attention", KNOTS, {"ours": OURS}))
+CHECK = Check("timed", "Timed", "timed", 2, trial, speed=Speed("attention", THRESHOLDS, {"ours": OURS}))
 
 
 class Disturbed:
@@ -86,12 +88,14 @@ def frozen_hogs() -> "Iterator[list[subprocess.Popen]]":
             hog.wait()
 
 
-def verdict(nursery: Nursery, source: str, key: bytes, hogs: "list[subprocess.Popen] | None" = None) -> timing.Verdict:
+def verdict(
+    fork_server: ForkServer, source: str, key: bytes, hogs: "list[subprocess.Popen] | None" = None
+) -> timing.TimingResult:
     """One verdict of a speed check on fresh workers."""
 
     def call(source: str | None, names: dict[str, str]) -> RemoteCall:
         program, guard = Program("timed", "import torch", names, source), Guard((), (), 60, 600)
-        return RemoteCall(nursery.start, program, guard, key)
+        return RemoteCall(fork_server.start, program, guard, key)
 
     trials, student, ours = Trials(CHECK, key), call(source, {}), call(None, injects(CHECK))
     try:
@@ -100,34 +104,34 @@ def verdict(nursery: Nursery, source: str, key: bytes, hogs: "list[subprocess.Po
             one.start()
         reference = Baseline(trials, "ours", 0, ours)
         against = Disturbed(reference, hogs) if hogs else reference
-        return timing.judge_speed(against, Student(trials, "attention", student), KNOTS)
+        return timing.judge_speed(against, Student(trials, "attention", student), THRESHOLDS)
     finally:
         student.close()
         ours.close()
 
 
-def plain(found: timing.Verdict) -> dict[str, Any]:
+def plain(found: timing.TimingResult) -> dict[str, Any]:
     """A verdict for the file: seconds of each block, and whether its sample counted."""
     samples = [
         {"before_s": round(sum(s.before), 4), "student_s": round(sum(s.student), 4), "after_s": round(sum(s.after), 4),
-         "counts": s.disagreement <= timing.POLICY.noise}
+         "counts": s.disagreement <= timing.PLAN.noise}
         for s in found.samples
     ]  # fmt: skip
     return {"points": found.points, "interval": asdict(found.interval) if found.interval else None, "samples": samples}
 
 
-def replayed(found: list[timing.Verdict], factor: float) -> dict[str, Any]:
+def replayed(found: list[timing.TimingResult], factor: float) -> dict[str, Any]:
     """Recorded verdicts once more, the second block of the reference in each sample slower by a planted factor."""
     points = []
     for one in found:
         slowed = [Sample(s.before, s.student, [factor * seconds for seconds in s.after]) for s in one.samples]
-        good = [s for s in slowed if s.disagreement <= timing.POLICY.noise]
-        enough = len(good) >= timing.POLICY.samples
-        points.append(timing.points_for(timing.interval(good, timing.POLICY.noise).high, KNOTS) if enough else None)
+        good = [s for s in slowed if s.disagreement <= timing.PLAN.noise]
+        enough = len(good) >= timing.PLAN.samples
+        points.append(points_for(timing.interval(good, timing.PLAN.noise).high, THRESHOLDS) if enough else None)
     return {"factor": factor, "invalid": points.count(None), "of": len(points), "points": points}
 
 
-def pooled(row: str, found: list[timing.Verdict], planted: float) -> Row:
+def pooled(row: str, found: list[timing.TimingResult], planted: float) -> Row:
     """The median verdict over what was planted, with the widest of their intervals' bounds."""
     known = [one.interval for one in found if one.interval]
     if not known:
@@ -136,18 +140,19 @@ def pooled(row: str, found: list[timing.Verdict], planted: float) -> Row:
     return Row(row, statistics.median(one.median for one in known) / planted, low / planted, high / planted, 1.0)
 
 
-def measure(count: int) -> dict[str, list[timing.Verdict]]:
-    found: dict[str, list[timing.Verdict]] = {"itself": [], "delay": [], "contention": []}
+def measure(count: int) -> dict[str, list[timing.TimingResult]]:
+    found: dict[str, list[timing.TimingResult]] = {"itself": [], "delay": [], "contention": []}
     with (
         Workspace(Path(ROOT / "lib")) as space,
-        Nursery(space, Limits()) as nursery,
+        ForkServer(space, Limits()) as fork_server,
         frozen_hogs() as hogs,
     ):
         for number in range(count):
             key = f"{number}".encode()
-            found["itself"].append(verdict(nursery, SAME, key))
-            found["delay"].append(verdict(nursery, TWICE, key))
-            found["contention"].append(verdict(nursery, SAME, key, hogs))
+            say(f"timings of three kinds: {number + 1} of {count}")
+            found["itself"].append(verdict(fork_server, SAME, key))
+            found["delay"].append(verdict(fork_server, TWICE, key))
+            found["contention"].append(verdict(fork_server, SAME, key, hogs))
     return found
 
 
@@ -159,14 +164,14 @@ def main() -> None:
         report("bench_fair_timing", [], {"not measured": said}, options)
         return
     found = measure(1 if options.quick else 5)
-    free = KNOTS[-1][1]
+    free = THRESHOLDS[-1][1]
     kept = sum(one.points in (None, free) for one in found["contention"]) / len(found["contention"])
     rows = [
         pooled("reference against itself / 1", found["itself"], 1.0),
         pooled("planted delay / 0.5", found["delay"], 0.5),
         Row("verdicts under contention that cost nothing / all", kept, kept, kept, 1.0),
     ]
-    details: dict[str, Any] = {"noise": timing.POLICY.noise, "knots": KNOTS, "cores": os.cpu_count()}
+    details: dict[str, Any] = {"noise": timing.PLAN.noise, "thresholds": THRESHOLDS, "cores": os.cpu_count()}
     details |= {name: [plain(one) for one in verdicts] for name, verdicts in found.items()}
     details["replayed with a planted slowdown"] = [replayed(found["itself"], factor) for factor in FACTORS]
     report("bench_fair_timing", rows, details, options)

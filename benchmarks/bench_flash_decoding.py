@@ -34,7 +34,7 @@ def check(q, keys, values, lengths) -> None:
 
 def tune(q, keys, values, lengths) -> None:
     """Seconds a call of other tiles and splits, least first."""
-    from nimblelm.kernels.flash_decoding import triton as kernels
+    from nimblelm.kernels.flash_decoding import launch as kernels
 
     shipped = kernels.choose_tile(q.shape[1] * NUM_HEADS // NUM_KV_HEADS, HEAD_DIM, q.dtype)
     turns = {}

@@ -20,22 +20,23 @@ import torch
 import torch.nn.functional as F
 from assisted import Assisted
 from captured import captured
-from report import ROOT, Row, arguments, missing, report
-from rich.progress import track
+from report import ROOT, Row, arguments, missing, report, track
 
 from nimblelm.data.corpus import held_out_texts
-from nimblelm.inference.acceptance_stats import AcceptanceStats
-from nimblelm.inference.adaptive_length import AdaptiveLength
-from nimblelm.inference.batch_decoder import BatchOutput
-from nimblelm.inference.device_sampling import DeviceSampler
-from nimblelm.inference.graph_autoregressive import AutoregressiveDecoder
-from nimblelm.inference.graph_speculative import SpeculativeDecoder
-from nimblelm.inference.margin_rule import find_parting
-from nimblelm.inference.pair import Pair, load_model, load_pair, load_pair_tokenizer
-from nimblelm.inference.sampling import GREEDY, Sampling
-from nimblelm.inference.speedup import predicted_speedup
-from nimblelm.inference.static_model import StaticModel
+from nimblelm.inference.batched.autoregressive import AutoregressiveDecoder
+from nimblelm.inference.batched.decoder import BatchOutput
+from nimblelm.inference.batched.device_sampling import DeviceSampler
+from nimblelm.inference.batched.speculative import SpeculativeDecoder
+from nimblelm.inference.batched.static_model import StaticModel
+from nimblelm.inference.decoding.divergence import first_divergence
+from nimblelm.inference.decoding.sampling import GREEDY, Sampling
+from nimblelm.inference.speculative.acceptance_stats import AcceptanceStats
+from nimblelm.inference.speculative.adaptive_length import AdaptiveLength
+from nimblelm.inference.speculative.pair import Pair, load_pair, load_pair_tokenizer
+from nimblelm.inference.speculative.speedup import predicted_speedup
+from nimblelm.language.llama import Llama
 from nimblelm.measure.timing import interleaved_times, ratio_interval
+from nimblelm.nn.checkpoint import load
 
 LARGE_PAIR = ROOT / "_build" / "training" / "large_pair"
 PROMPT_TOKENS, BATCH = 96, 8
@@ -69,7 +70,7 @@ class Plan:
 
 
 class Decoders:
-    """Both decoders for one batch size and one law."""
+    """Both decoders for one batch size and one distribution."""
 
     def __init__(self, pair: Pair, batch_size: int, sampling: Sampling, plan: Plan):
         rows = PROMPT_TOKENS + plan.count + max(plan.lengths)
@@ -88,18 +89,18 @@ class Decoders:
     def part_costs(self, length: int) -> tuple[float, float]:
         """Time of a draft step, in runs as in a round, and of a check, each over a target step.
 
-        A step reads a token and draws the next, a check reads length + 1 tokens and makes their laws.
+        A step reads a token and draws the next, a check reads length + 1 tokens and makes their distributions.
         """
         block = torch.zeros(self.target.batch_size, length + 1, dtype=torch.int64, device=self.target.device)
         position = torch.full_like(block[:, 0], PROMPT_TOKENS)
 
         def step(model):
-            self.sampler.draw(self.sampler.laws(model(block[:, :1], position)[:, -1]))
+            self.sampler.draw(self.sampler.probabilities(model(block[:, :1], position)[:, -1]))
 
         parts = {
             "target": [lambda: step(self.target)] * length,
             "draft": [lambda: step(self.draft)] * length,
-            "check": [lambda: self.sampler.laws(self.target(block, position))] * length,
+            "check": [lambda: self.sampler.probabilities(self.target(block, position))] * length,
         }
         turns = {name: captured(calls) for name, calls in parts.items()}
         seconds = {name: statistics.median(times) for name, times in interleaved_times(turns, 20, 3).items()}
@@ -191,7 +192,7 @@ def identical(pair: Pair, decoders: Decoders, length: int, batches: list[Batch],
         plain = decoders.autoregressive(batch, plan.count).tokens
         fast = decoders.speculative(batch, plan.count, length).tokens
         for prompt, text, other in zip(batch, plain, fast, strict=True):
-            found = find_parting(pair.target, exact, prompt.to(decoders.target.device), text, other)
+            found = first_divergence(pair.target, exact, prompt.to(decoders.target.device), text, other)
             equal.append(1.0 if found is None else 0.0)
             outside += [] if found is None or found.within_noise else [found]
     share, spread = statistics.mean(equal), 1.96 * (statistics.pvariance(equal) / len(equal)) ** 0.5
@@ -213,7 +214,7 @@ def held_out_loss(pair: Pair, texts: list[torch.Tensor]) -> float:
 def main() -> None:
     options = arguments(str(__doc__), large="the pair that training/train_large_pair.py left")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pair = Pair(*(load_model(LARGE_PAIR / f"{n}.safetensors") for n in Pair._fields)) if options.large else load_pair()
+    pair = Pair(*(load(Llama, LARGE_PAIR / f"{n}.safetensors") for n in Pair._fields)) if options.large else load_pair()
     pair = Pair(*(model.to(device, torch.bfloat16 if device == "cuda" else torch.float32) for model in pair))
     tokenizer = load_pair_tokenizer()
     texts = [torch.tensor(tokenizer.encode(text.text).ids) for text in held_out_texts()]

@@ -1,7 +1,7 @@
 """Assignment 4's exercise on a GPU, graded: does its solution get every point from the judge on this machine?
 
-The judge is the one that grades students, and so are its checks, clocks and knots. It needs no nbgrader. Where there is
-no bubblewrap the worker runs in the weaker mode, which the details say.
+The judge is the one that grades students, and so are its checks, clocks and thresholds. It needs no nbgrader. Where
+there is no bubblewrap the worker runs in the weaker mode, which the details say.
 
 python benchmarks/bench_gpu_grading.py [--json] [--save]
 """
@@ -18,7 +18,8 @@ from report import Row, arguments, missing, report
 
 sys.path.insert(0, str(ROOT))
 
-from autograder.judge import Job, Judge
+from autograder.judge.job import JobFile
+from autograder.judge.judge import Judge
 
 ASSIGNMENT, EXERCISE = "a04_flash_attention", "launch"
 POINTS = "points of the solution / maximum"
@@ -47,7 +48,7 @@ def grade() -> tuple[list[Row], dict[str, Any]]:
     except (OSError, subprocess.CalledProcessError) as error:
         sandboxed, details["sandbox"] = False, str(error)
     key = secrets.token_hex(16)
-    job = Job(ASSIGNMENT, "benchmark", key, {EXERCISE: solution()}, [EXERCISE], sandbox=sandboxed)
+    job = JobFile(ASSIGNMENT, "benchmark", key, {EXERCISE: solution()}, [EXERCISE], sandbox=sandboxed)
     result = Judge(job).run()
     found = result["exercises"][EXERCISE]
     share = found["score"] / found["max"] if found["max"] else float("nan")

@@ -29,18 +29,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from report import ROOT, Row, arguments, report
+from report import ROOT, Row, arguments, report, say, update
 
 sys.path.insert(0, str(ROOT))
 
-from autograder import gradebook
-from autograder.answers import answered_notebook, read_answer_file, solution_cells
-from autograder.bundle import ReleasedNotebook, read_bundle
-from autograder.controller import grade
-from autograder.course import Course, write_durably
-from autograder.engine import load_task
-from autograder.judging import Job, Policy, judging_for
-from autograder.release import solution_text
+from autograder.assurance.answers import AnswerFile, answered_notebook, solution_cells
+from autograder.assurance.mutants import read_mutants
+from autograder.assurance.sample import sample_students
+from autograder.cells.bundle import read_bundle
+from autograder.cells.released import ReleasedNotebook
+from autograder.checks import load_task
+from autograder.controller import gradebook
+from autograder.controller.course import Course
+from autograder.controller.grading import grade
+from autograder.controller.judge_runs import Job, Policy, judging_for
+from autograder.controller.release import solution_text
+from autograder.wire.files import write_durably
 
 ASSIGNMENT = "a02_speculative_decoding"
 SLOW_ON_PURPOSE = ("endless_loop",)  # it measures a deadline
@@ -68,19 +72,19 @@ def make_course(folder: Path, students: int, config: str = "") -> Course:
     for number in range(students):
         path = course.submission(f"s{number:03d}", ASSIGNMENT)
         if not path.is_file():
-            notebook = answered_notebook(read_answer_file(answers[_answer(number, answers)]), released, solutions)
+            notebook = answered_notebook(answers[_answer(number, answers)], released, solutions)
             write_durably(path, json.dumps(_handed_in(notebook, f"# student {number}")))
     return course
 
 
-def _answers(course: Course) -> list[Path]:
-    """The files of answers that are handed in."""
-    files = [*course.sample_class(ASSIGNMENT).glob("*.py"), *(course.tasks(ASSIGNMENT) / "mutants").glob("*.py")]
-    return [path for path in sorted(files) if path.stem not in SLOW_ON_PURPOSE]
+def _answers(course: Course) -> list[AnswerFile]:
+    """The answers that are submitted."""
+    found = [*sample_students(course, ASSIGNMENT), *read_mutants(course, ASSIGNMENT)]
+    return [one for one in found if one.name not in SLOW_ON_PURPOSE]
 
 
-def _answer(number: int, answers: list[Path]) -> int:
-    """Which of them a student hands in."""
+def _answer(number: int, answers: list[AnswerFile]) -> int:
+    """Which of them a student submits."""
     return number * 7 % len(answers)
 
 
@@ -152,7 +156,7 @@ def killed_class(students: int, workers: int) -> dict[str, Any]:
     began = time.monotonic()
     with subprocess.Popen(command, cwd=course.root, stdout=subprocess.DEVNULL) as first:
         while (done := _done(course)) < students // 2 and first.poll() is None:
-            print(f"{done} of {students}", end="\r", file=sys.stderr, flush=True)
+            update(f"killed class: {done} of {students}")
             time.sleep(1)
         os.kill(first.pid, signal.SIGKILL)
     second = subprocess.run(command, cwd=course.root, stdout=subprocess.PIPE, check=True)
@@ -190,7 +194,7 @@ def _differing(course: Course) -> int:
             same.append(correct)
             for first, one in zip(same[0], correct, strict=True):
                 if first != one:
-                    print(f"{answers[_answer(number, answers)].stem}: {first} and, of student {number}, {one}")
+                    print(f"{answers[_answer(number, answers)].name}: {first} and, of student {number}, {one}")
             differing += correct != same[0]
     return differing
 
@@ -200,14 +204,14 @@ def phase(name: str, measure: Callable[[], Any]) -> Any:
     path = PLACE / "phases.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if name not in known:
-        print(f"{name} ...", file=sys.stderr, flush=True)
+        say(name)
         known[name] = measure()
         write_durably(path, json.dumps(known))
     return known[name]
 
 
 def main() -> None:
-    options = arguments(str(__doc__), {"students": "how many hand in; default 200, with --quick 4"})
+    options = arguments(str(__doc__), {"students": "how many submit; default 200, with --quick 4"})
     students, cores = options.students or (4 if options.quick else 200), os.cpu_count() or 1
     few = min(students, COMPARED)
     plain = phase(f"{few} plain", lambda: plain_nbgrader(few))

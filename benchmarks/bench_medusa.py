@@ -8,20 +8,19 @@ import statistics
 
 import torch
 from bench_speculative import best_length, distinct_share
-from report import Row, arguments, report
-from rich.progress import track
+from report import Row, arguments, report, say, track
 
 from nimblelm.data.corpus import held_out_texts
-from nimblelm.inference.autoregressive import generate
-from nimblelm.inference.cache import CachedModel
+from nimblelm.inference.decoding.autoregressive import generate
+from nimblelm.inference.decoding.cache import CachedModel
+from nimblelm.inference.decoding.sampling import GREEDY, Sampling
 from nimblelm.inference.medusa.decoder import medusa_generate, medusa_round
 from nimblelm.inference.medusa.heads import load_heads
 from nimblelm.inference.medusa.search import best_tree, expected_tokens, load_accuracies
 from nimblelm.inference.medusa.tree import CandidateTree
 from nimblelm.inference.medusa.verification import Exact, Typical
-from nimblelm.inference.pair import load_pair, load_pair_tokenizer
-from nimblelm.inference.sampling import GREEDY, Sampling
-from nimblelm.inference.speculative import speculative_generate
+from nimblelm.inference.speculative.decoder import speculative_generate
+from nimblelm.inference.speculative.pair import load_pair, load_pair_tokenizer
 from nimblelm.measure.timing import interleaved_times, ratio_interval
 from nimblelm.nn.weight_layout import store_by_column
 
@@ -93,9 +92,11 @@ def choose(accuracies: list[list[float]], costs: dict) -> CandidateTree:
 
 def main() -> None:
     options = arguments(str(__doc__))
+    say("models")
     bench, sampling = Bench(), Sampling(temperature=1.0)
     prompts = bench.prompts[:4] if options.quick else bench.prompts
     bench.plain(prompts[0])
+    say("costs of a round")
     costs = bench.round_costs(repeats=15 if options.quick else 40)
     tree, sampled_tree = (choose(load_accuracies(text), costs) for text in ("greedy", "temperature 1"))
     length = best_length(bench.speculative, prompts[: 2 if options.quick else 4])

@@ -9,17 +9,16 @@ import statistics
 import torch
 import torch.nn.functional as F
 from assisted import Assisted
-from report import Row, arguments, report
-from rich.progress import track
+from report import Row, arguments, report, say, track
 
 from nimblelm.data.corpus import held_out_texts
-from nimblelm.inference.acceptance_stats import AcceptanceStats
-from nimblelm.inference.autoregressive import generate
-from nimblelm.inference.cache import CachedModel
-from nimblelm.inference.pair import load_pair, load_pair_tokenizer
-from nimblelm.inference.sampling import GREEDY, Sampling
-from nimblelm.inference.speculative import speculative_generate
-from nimblelm.inference.speedup import predicted_speedup
+from nimblelm.inference.decoding.autoregressive import generate
+from nimblelm.inference.decoding.cache import CachedModel
+from nimblelm.inference.decoding.sampling import GREEDY, Sampling
+from nimblelm.inference.speculative.acceptance_stats import AcceptanceStats
+from nimblelm.inference.speculative.decoder import speculative_generate
+from nimblelm.inference.speculative.pair import load_pair, load_pair_tokenizer
+from nimblelm.inference.speculative.speedup import predicted_speedup
 from nimblelm.measure.timing import interleaved_times, ratio_interval
 
 PROMPT_TOKENS, NEW_TOKENS = 96, 256
@@ -75,10 +74,10 @@ class Bench:
         return draft / length / step, check / step
 
 
-def best_length(decode, prompts) -> int:
+def best_length(decode, prompts, what: str = "draft lengths tried on prompts") -> int:
     """The draft length that decodes the prompts in the least time; all lengths take turns."""
     seconds: dict[int, float] = dict.fromkeys(LENGTHS, 0.0)
-    for prompt in prompts:
+    for prompt in track(prompts, what):
         turns = {length: lambda p=prompt, n=length: decode(p, n) for length in LENGTHS}
         for length, times in interleaved_times(turns, repeats=2, warmups=0).items():
             seconds[length] += min(times)
@@ -93,13 +92,16 @@ def distinct_share(outputs: list[torch.Tensor], size: int = 4) -> float:
 
 def main() -> None:
     options = arguments(str(__doc__))
+    say("models")
     bench, sampling = Bench(), Sampling(temperature=1.0)
     prompts = bench.prompts[:4] if options.quick else bench.prompts
     bench.autoregressive(prompts[0])
     trial = prompts[: 2 if options.quick else 4]
     greedy_length = best_length(bench.speculative, trial)
-    sampled_length = best_length(lambda prompt, length: bench.speculative(prompt, length, sampling), trial)
-    their_length = best_length(bench.assisted, trial)
+    sampled_length = best_length(
+        lambda prompt, length: bench.speculative(prompt, length, sampling), trial, "the same at T=1"
+    )
+    their_length = best_length(bench.assisted, trial, "the same for transformers")
 
     times = {name: [] for name in ("greedy", "speculative", "sampled", "speculative sampled", "assisted")}
     rounds, sampled_rounds, greedy_texts, sampled_texts, equal, their_equal = [], [], [], [], 0, 0
@@ -125,6 +127,8 @@ def main() -> None:
         sampled_rounds += kept["speculative sampled"].rounds
         greedy_texts.append(kept["greedy"])
         sampled_texts.append(kept["speculative sampled"].tokens)
+
+    say("losses and costs of a step")
 
     def row(name, slow, fast, goal):
         median, low, high = (round(x, 3) for x in ratio_interval(times[slow], times[fast]))

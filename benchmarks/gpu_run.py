@@ -54,7 +54,8 @@ STAGES = [
     Stage(TRAIN, ["training/train_large_pair.py", "--minutes", "10"], 13, 3),
     benchmark("decoding with the larger pair", "bench_gpu_decoding", 6, "--large", needs=TRAIN),
     benchmark("flash decoding", "bench_flash_decoding", 3),
-    benchmark("weight-only products", "bench_wq_matmul", 3),
+    benchmark("weight-only quantized matmul", "bench_weight_only_matmul", 3),
+    benchmark("NF4 products and the memory of QLoRA", "bench_qlora", 3),
 ]
 
 

@@ -23,7 +23,7 @@ from report import Row, arguments, missing, report
 
 sys.path.insert(0, str(ROOT))
 
-from autograder.device import Cuda
+from autograder.runtime.device import Cuda
 
 SIZE = 64 << 20
 PATIENCE_S = 120.0

@@ -5,6 +5,7 @@ import json
 import math
 import platform
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools.progress import say, track, update  # noqa: E402
+
+__all__ = ["Row", "arguments", "device_name", "missing", "report", "say", "track", "update"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,19 @@ def arguments(description: str, numbers: dict[str, str] | None = None, **flags: 
         parser.add_argument(f"--{name}", type=int, help=purpose)
     for name, purpose in flags.items():
         parser.add_argument(f"--{name}", action="store_true", help=purpose)
-    return parser.parse_args()
+    options = parser.parse_args()
+    say(f"{parser.prog} measures")
+    return options
 
 
 def device_name() -> str:
     return torch.cuda.get_device_name().split()[-1].lower() if torch.cuda.is_available() else "cpu"
 
 
-def report(benchmark: str, rows: list[Row], details: dict, options: argparse.Namespace) -> None:
-    """Print the table and the details; then JSON where asked for."""
+def report(
+    benchmark: str, rows: list[Row], details: dict, options: argparse.Namespace, recording: dict | None = None
+) -> None:
+    """Print the table and the details; then JSON where asked for. A recording is only saved: pages play it."""
     console = Console()
     table = Table(title=f"{benchmark} on {device_name()}")
     for heading in ("row", "ratio", "95 % interval", "goal"):
@@ -80,7 +90,8 @@ def report(benchmark: str, rows: list[Row], details: dict, options: argparse.Nam
     if options.save:
         path = ROOT / "benchmarks" / "results" / device_name() / f"{benchmark}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        saved = record | ({"recording": recording} if recording else {})
+        path.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
     if options.json:
         print(json.dumps(record))
 

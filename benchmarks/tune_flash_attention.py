@@ -12,10 +12,10 @@ from dataclasses import replace
 import torch
 from bench_flash_attention import Cell, gradients
 from captured import captured
-from report import ROOT, device_name
+from report import ROOT, device_name, say
 
 from nimblelm.kernels.flash_attention.configs import Tile, config_for
-from nimblelm.kernels.flash_attention.triton import triton_flash_attention
+from nimblelm.kernels.flash_attention.launch import triton_flash_attention
 from nimblelm.measure.timing import interleaved_times
 
 STREAMED = {
@@ -69,6 +69,7 @@ def main() -> None:
     record = []
     for head_dim, causal, name in itertools.product((128, 64), (False, True), STREAMED):
         cell = Cell(8192, head_dim, causal)
+        say(f"{name} of {cell}")
         turns, refused = turns_of(name, cell)
         times = {tile: 1e3 * statistics.median(s) / CALLS for tile, s in interleaved_times(turns, 7).items()}
         fastest = {tile: round(times[tile], 4) for tile in sorted(times, key=times.__getitem__)[:8]}

@@ -1,6 +1,7 @@
 """What the training scripts share: token streams, random crops, the optimizer, the schedule, resumable checkpoints."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from nimblelm.data.tokenizer import END_OF_TEXT_ID
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tools.progress import say, track, update
+
+__all__ = ["DECAY", "Optimizer", "learning_rate", "random_crops", "run", "say", "token_stream", "track", "update"]
 
 WARMUP, DECAY = 0.02, 0.4  # shares of the run: linear warm-up, constant, linear decay to zero
 
@@ -86,6 +93,7 @@ def run(
         generator.set_state(state["generator"])
         start, log = state["step"], state["log"]
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    say(f"{folder.name}: steps {start} to {steps}")
     with Progress(*columns, TimeRemainingColumn(), speed_estimate_period=300) as progress:
         bar = progress.add_task(folder.name, total=steps, completed=start)
         began = time.monotonic()
@@ -93,6 +101,7 @@ def run(
             loss = loss_at(step)
             optimizer.step(loss, learning_rate(step, steps))
             progress.update(bar, advance=1, description=f"{folder.name} loss {loss.item():.3f}")
+            update(f"{folder.name}: step {step + 1} of {steps}, loss {loss.item():.3f}")
             if (step + 1) % save_every == 0 or step + 1 == steps:
                 line = {"step": step + 1, "loss": loss.item(), **evaluate()}
                 log.append(line | {"seconds": round(time.monotonic() - began, 1)})

@@ -17,22 +17,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from rich.progress import track
 from tokenizers import Tokenizer
 
 import train_pair
-from language_model import Optimizer, random_crops, run, token_stream
+from language_model import Optimizer, random_crops, run, token_stream, track
 from nimblelm.data.corpus import stdlib_modules
-from nimblelm.inference.device_sampling import DeviceSampler
-from nimblelm.inference.graph_autoregressive import AutoregressiveDecoder
-from nimblelm.inference.pair import PAIR_FOLDER, save_model
-from nimblelm.inference.sampling import Sampling
-from nimblelm.inference.static_model import StaticModel
-from nimblelm.nn.transformer import Transformer, TransformerConfig
+from nimblelm.inference.batched.autoregressive import AutoregressiveDecoder
+from nimblelm.inference.batched.device_sampling import DeviceSampler
+from nimblelm.inference.batched.static_model import StaticModel
+from nimblelm.inference.decoding.sampling import Sampling
+from nimblelm.inference.speculative.pair import PAIR_FOLDER
+from nimblelm.language.llama import Llama, LlamaConfig
+from nimblelm.nn.checkpoint import save
 from train_pair import DEVICE, LENGTH, SEED, VOCAB_SIZE, evaluation_batch, forward, next_token_loss
 
 FOLDER = train_pair.RUNS / "large_pair"
-TARGET = TransformerConfig(
+TARGET = LlamaConfig(
     VOCAB_SIZE, d_model=1024, num_layers=32, num_heads=16, num_kv_heads=4, d_ff=2816, max_seq_len=LENGTH
 )
 DRAFT_LAYERS = 1
@@ -54,9 +54,9 @@ def streams() -> tuple[torch.Tensor, torch.Tensor]:
 
 def trained(
     name: str,
-    model: Transformer,
+    model: Llama,
     rates: tuple[float, float],
-    loss_of: Callable[[Transformer, int, int], torch.Tensor],
+    loss_of: Callable[[Llama, int, int], torch.Tensor],
     evaluate: Callable[[], dict[str, float]],
     minutes: float,
     generator: torch.Generator,
@@ -90,12 +90,12 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def train_target(train: torch.Tensor, held_out: torch.Tensor, minutes: float) -> tuple[Transformer, list]:
+def train_target(train: torch.Tensor, held_out: torch.Tensor, minutes: float) -> tuple[Llama, list]:
     torch.manual_seed(SEED)
-    model, generator = Transformer(TARGET).to(DEVICE), torch.Generator().manual_seed(SEED)
+    model, generator = Llama(TARGET).to(DEVICE), torch.Generator().manual_seed(SEED)
     batch = evaluation_batch(held_out)
 
-    def loss_of(one: Transformer, step: int, steps: int) -> torch.Tensor:
+    def loss_of(one: Llama, step: int, steps: int) -> torch.Tensor:
         return next_token_loss(one, random_crops(train, TOKENS_PER_STEP // LENGTH, LENGTH, generator).to(DEVICE))
 
     @torch.no_grad()
@@ -106,7 +106,7 @@ def train_target(train: torch.Tensor, held_out: torch.Tensor, minutes: float) ->
     return model.eval().requires_grad_(False), log
 
 
-def written_text(target: Transformer, train: torch.Tensor) -> torch.Tensor:
+def written_text(target: Llama, train: torch.Tensor) -> torch.Tensor:
     """(N, LENGTH) sequences that the target wrote at temperature 1 after some training text, by our own decoder."""
     saved = FOLDER / "written.pt"
     if not saved.exists():
@@ -121,33 +121,33 @@ def written_text(target: Transformer, train: torch.Tensor) -> torch.Tensor:
     return torch.load(saved, weights_only=True)
 
 
-def train_draft(target: Transformer, train: torch.Tensor, held_out: torch.Tensor, minutes: float):
+def train_draft(target: Llama, train: torch.Tensor, held_out: torch.Tensor, minutes: float):
     """KL(p || q) in the first half, then the rejection rate 1 - sum_x min(p, q), half on text that the target wrote."""
     torch.manual_seed(SEED)
-    model, generator = Transformer(replace(TARGET, num_layers=DRAFT_LAYERS)).to(DEVICE), torch.Generator()
+    model, generator = Llama(replace(TARGET, num_layers=DRAFT_LAYERS)).to(DEVICE), torch.Generator()
     model.load_state_dict(target.state_dict(), strict=False)  # the target's embedding, first layers and last norm
     written, batch, rows = written_text(target, train), evaluation_batch(held_out), TOKENS_PER_STEP // LENGTH
     generator.manual_seed(SEED)
 
-    def overlap(one: Transformer, tokens: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-        """Mass that both laws hold: the acceptance rate of one drafted token."""
+    def overlap(one: Llama, tokens: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+        """Mass that both distributions hold: the acceptance rate of one drafted token."""
         return torch.minimum(p, forward(one, tokens).softmax(-1)).sum(-1).mean()
 
-    def laws(tokens: torch.Tensor) -> torch.Tensor:
+    def distributions(tokens: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             return forward(target, tokens).softmax(-1)
 
-    def loss_of(one: Transformer, step: int, steps: int) -> torch.Tensor:
+    def loss_of(one: Llama, step: int, steps: int) -> torch.Tensor:
         picked = written[torch.randint(len(written), ((rows + 1) // 2,), generator=generator)]
         tokens = torch.cat([picked, random_crops(train, rows // 2, LENGTH, generator)]).to(DEVICE)
-        p = laws(tokens)
+        p = distributions(tokens)
         if step >= steps / 2:
             return 1 - overlap(one, tokens, p)
         return -(p * (forward(one, tokens).log_softmax(-1) - p.clamp(min=1e-8).log())).sum(-1).mean()
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
-        shares = [overlap(model, part, laws(part)) for part in batch.split(8)]
+        shares = [overlap(model, part, distributions(part)) for part in batch.split(8)]
         return {"held_out_acceptance": torch.stack(shares).mean().item()}
 
     log = trained("draft", model, (3e-3, 3e-3), loss_of, evaluate, minutes, generator)
@@ -162,8 +162,8 @@ def main() -> None:
     train, held_out = streams()
     target, target_log = train_target(train, held_out, TARGET_SHARE * minutes)
     draft, draft_log = train_draft(target, train, held_out, (1 - TARGET_SHARE) * minutes)
-    save_model(target.bfloat16(), FOLDER / "target.safetensors")
-    save_model(draft.bfloat16(), FOLDER / "draft.safetensors")
+    save(target.bfloat16(), FOLDER / "target.safetensors")
+    save(draft.bfloat16(), FOLDER / "draft.safetensors")
     log = {"training tokens": len(train), "minutes": minutes, "target": target_log, "draft": draft_log}
     (FOLDER / "log.json").write_text(json.dumps(log, indent=1) + "\n")
 

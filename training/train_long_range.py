@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from language_model import track
 from nimblelm.data.recall import RecallBatch, recall_batch
 from nimblelm.nn.long_range.methods import Attend, long_range_methods
 
@@ -87,7 +88,7 @@ def main() -> None:
     torch.set_num_threads(1)
     names = list(long_range_methods(2 * NUM_PAIRS, D_MODEL // NUM_HEADS)[0])
     rows = []
-    for name in names:
+    for name in track(names, "methods"):
         began = time.process_time()
         rows.append(train(name, steps))
         print(f"{rows[-1]} in {time.process_time() - began:.0f} s of CPU", flush=True)

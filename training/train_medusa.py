@@ -14,14 +14,14 @@ import shutil
 
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 
-from language_model import Optimizer, random_crops, run
-from nimblelm.inference.cache import KVCache
-from nimblelm.inference.medusa.heads import HEADS_FOLDER, MedusaHeads, load_heads, save_heads
-from nimblelm.inference.pair import load_pair
-from nimblelm.inference.sampling import Sampling, probabilities, sample
-from nimblelm.nn.transformer import Transformer
+from language_model import Optimizer, random_crops, run, track
+from nimblelm.inference.decoding.cache import KVCache
+from nimblelm.inference.decoding.sampling import Sampling, probabilities, sample
+from nimblelm.inference.medusa.heads import HEADS_FOLDER, MedusaHeads
+from nimblelm.inference.speculative.pair import load_pair
+from nimblelm.language.llama import Llama
+from nimblelm.nn.checkpoint import load, save
 from train_pair import RUNS, SEED, streams
 
 NUM_HEADS, DECAY, PEAK_RATE = 4, 0.8, 1e-3  # the loss of head k counts DECAY^k
@@ -40,13 +40,13 @@ class AdamW(Optimizer):
 
 
 @torch.inference_mode()
-def written(target: Transformer, prompts: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
+def written(target: Llama, prompts: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
     """(N, LENGTH) rows that the target wrote after the prompts: it is its own text that heads must guess."""
     tokens, cache = prompts, KVCache.allocate(target, LENGTH, batch_size=len(prompts))
-    logits = target(tokens, cache, 0)[:, -1]
+    logits = target(tokens, cache.at(0, tokens.shape[1]))[:, -1]
     for _ in track(range(LENGTH - tokens.shape[1]), f"text at temperature {temperature}"):
         drawn = sample(probabilities(logits, Sampling(temperature)), generator)[:, None]
-        logits = target(drawn, cache, tokens.shape[1])[:, -1]
+        logits = target(drawn, cache.at(tokens.shape[1], 1))[:, -1]
         tokens = torch.cat([tokens, drawn], dim=1)
     return tokens
 
@@ -66,7 +66,7 @@ def make_data() -> None:
                 parts.append(written(target, prompts, temperature, generator))
         tokens = torch.cat(parts)
         with torch.autocast("cpu", torch.bfloat16):
-            states = [target.states(part).half() for part in track(tokens.split(8), f"{name} states")]
+            states = [target.states(target.embed(part)).half() for part in track(tokens.split(8), f"{name} states")]
         torch.save((tokens, torch.cat(states)), FOLDER / f"{name}.pt")
 
 
@@ -107,14 +107,14 @@ def train_heads(steps: int) -> None:
         return (weights * torch.stack(losses)).sum()
 
     run(heads, AdamW(heads), loss_at, evaluate, steps, generator, FOLDER)
-    save_heads(heads, FOLDER / FILE)
+    save(heads, FOLDER / FILE, int8=True)
 
 
 def export() -> None:
     """The heads; how often each rank is right, on greedy held-out text; the log with the seed and the versions."""
     HEADS_FOLDER.mkdir(parents=True, exist_ok=True)
     shutil.copy(FOLDER / FILE, HEADS_FOLDER / FILE)
-    heads, held_out = load_heads(FOLDER / FILE), torch.load(FOLDER / "held_out.pt", weights_only=True)
+    heads, held_out = load(MedusaHeads, FOLDER / FILE), torch.load(FOLDER / "held_out.pt", weights_only=True)
     texts = {"greedy": 0, "temperature 1": 1}
     shares = {name: top_accuracies(heads, *(part.chunk(2)[i] for part in held_out)) for name, i in texts.items()}
     rounded = {name: [[round(x, 4) for x in row] for row in table.tolist()] for name, table in shares.items()}

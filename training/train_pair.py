@@ -14,28 +14,24 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.progress import track
 from tokenizers import Tokenizer
 
-from language_model import DECAY, Optimizer, random_crops, run, token_stream
+from language_model import DECAY, Optimizer, random_crops, run, token_stream, track
 from nimblelm.data.corpus import HELD_OUT_TEXTS, MANIFEST, stdlib_modules
 from nimblelm.data.tokenizer import train_tokenizer
-from nimblelm.inference.cache import KVCache
-from nimblelm.inference.pair import PAIR_FOLDER, load_model, save_model, save_model_int8
-from nimblelm.inference.sampling import sample
-from nimblelm.nn.transformer import Transformer, TransformerConfig
+from nimblelm.inference.decoding.cache import KVCache
+from nimblelm.inference.decoding.sampling import sample
+from nimblelm.inference.speculative.pair import PAIR_FOLDER
+from nimblelm.language.llama import Llama, LlamaConfig
+from nimblelm.nn.checkpoint import load, save
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "_build" / "training"
 VOCAB_SIZE, LENGTH, SEED = 2048, 512, 20261121
 TOKENS_PER_STEP, TOP = 4096, 64
 FILE = "model.safetensors"  # of a finished run
-TARGET = TransformerConfig(
-    VOCAB_SIZE, d_model=384, num_layers=12, num_heads=6, num_kv_heads=2, d_ff=1024, max_seq_len=LENGTH
-)
-DRAFT = TransformerConfig(
-    VOCAB_SIZE, d_model=256, num_layers=1, num_heads=4, num_kv_heads=2, d_ff=512, max_seq_len=LENGTH
-)
+TARGET = LlamaConfig(VOCAB_SIZE, d_model=384, num_layers=12, num_heads=6, num_kv_heads=2, d_ff=1024, max_seq_len=LENGTH)
+DRAFT = LlamaConfig(VOCAB_SIZE, d_model=256, num_layers=1, num_heads=4, num_kv_heads=2, d_ff=512, max_seq_len=LENGTH)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -53,20 +49,20 @@ def evaluation_batch(held_out: torch.Tensor) -> torch.Tensor:
     return random_crops(held_out, 32, LENGTH, torch.Generator().manual_seed(0)).to(DEVICE)
 
 
-def forward(model: Transformer, tokens: torch.Tensor) -> torch.Tensor:
+def forward(model: Llama, tokens: torch.Tensor) -> torch.Tensor:
     """Logits in float32, the products in bfloat16."""
     with torch.autocast(DEVICE.type, torch.bfloat16):
         return model(tokens).float()
 
 
-def next_token_loss(model: Transformer, tokens: torch.Tensor) -> torch.Tensor:
+def next_token_loss(model: Llama, tokens: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(forward(model, tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
 
 
 def train_target(steps: int) -> None:
     train, held_out = streams()
     torch.manual_seed(SEED)
-    model = Transformer(TARGET).to(DEVICE)
+    model = Llama(TARGET).to(DEVICE)
     generator = torch.Generator().manual_seed(SEED)
     batch = evaluation_batch(held_out)
 
@@ -80,11 +76,11 @@ def train_target(steps: int) -> None:
         return next_token_loss(model, random_crops(train, TOKENS_PER_STEP // length, length, generator).to(DEVICE))
 
     run(model, Optimizer(model, 3e-3, 6e-3), loss_at, evaluate, steps, generator, RUNS / "target")
-    save_model_int8(model, RUNS / "target" / FILE)
+    save(model, RUNS / "target" / FILE, int8=True)
 
 
 @torch.inference_mode()
-def sampled_text(target: Transformer, train: torch.Tensor, batches: int, generator: torch.Generator) -> torch.Tensor:
+def sampled_text(target: Llama, train: torch.Tensor, batches: int, generator: torch.Generator) -> torch.Tensor:
     """(N, LENGTH) sequences that the target wrote at temperature 1 after 64 tokens of training text.
 
     A draft proposes after what the target wrote, so it learns there (Zhou et al., 2023, arXiv:2310.08461).
@@ -96,10 +92,10 @@ def sampled_text(target: Transformer, train: torch.Tensor, batches: int, generat
     for _ in track(range(batches), "sampled text"):
         tokens = random_crops(train, 128, 64, generator).to(DEVICE)
         cache = KVCache.allocate(target, LENGTH, batch_size=len(tokens))
-        logits = target(tokens, cache, 0)[:, -1]
+        logits = target(tokens, cache.at(0, tokens.shape[1]))[:, -1]
         while tokens.shape[1] < LENGTH:
             drawn = sample(logits.float().softmax(-1).cpu(), generator)[:, None].to(DEVICE)
-            logits = target(drawn, cache, tokens.shape[1])[:, -1]
+            logits = target(drawn, cache.at(tokens.shape[1], 1))[:, -1]
             tokens = torch.cat([tokens, drawn], dim=1)
         rows.append(tokens.cpu())
     torch.save(torch.cat(rows), saved)
@@ -107,7 +103,7 @@ def sampled_text(target: Transformer, train: torch.Tensor, batches: int, generat
 
 
 @torch.inference_mode()
-def teacher_rows(target: Transformer, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def teacher_rows(target: Llama, tokens: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The target's TOP most probable next tokens after each token of (N, LENGTH) rows, and their probabilities.
 
     The draft learns from these for many epochs, and the target reads every row once.
@@ -125,9 +121,9 @@ def teacher_rows(target: Transformer, tokens: torch.Tensor) -> tuple[torch.Tenso
 
 def train_draft(steps: int) -> None:
     train, held_out = streams()
-    target = load_model(RUNS / "target" / FILE).to(DEVICE)
+    target = load(Llama, RUNS / "target" / FILE).to(DEVICE)
     torch.manual_seed(SEED)
-    model = Transformer(DRAFT).to(DEVICE)
+    model = Llama(DRAFT).to(DEVICE)
     with torch.no_grad():  # start from the target's embedding in its principal directions
         basis = torch.linalg.svd(target.embedding.weight, full_matrices=False).Vh[: DRAFT.d_model]
         model.embedding.weight.copy_(target.embedding.weight @ basis.T)
@@ -156,7 +152,7 @@ def train_draft(steps: int) -> None:
         return 1 - torch.minimum(p, log_q.exp()).sum(-1).mean()
 
     run(model, Optimizer(model, 5e-3, 5e-3, weight_decay=0.0), loss_at, evaluate, steps, generator, RUNS / "draft")
-    save_model(model.half(), RUNS / "draft" / FILE)
+    save(model.half(), RUNS / "draft" / FILE)
 
 
 def make_tokenizer() -> None:

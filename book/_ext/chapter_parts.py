@@ -1,4 +1,4 @@
-"""What a chapter is framed by: `{chapter-header}` under its title, and `{quiz}`."""
+"""What a chapter is framed by: `{chapter-header}` under its title."""
 
 import os
 import platform
@@ -65,7 +65,7 @@ def fill_execution_records(app: Sphinx, doctree: nodes.document, docname: str) -
         if data:
             when = datetime.fromtimestamp(data["mtime"]).strftime("%Y-%m-%d")
             seconds = f" in {data['runtime']:.0f} s" if data["runtime"] else ""
-            text = f"{when}{seconds} on {os.cpu_count()} {platform.machine()} CPU cores"
+            text = f"{when}{seconds} on one of {os.cpu_count()} {platform.machine()} CPU cores"
         node.replace_self(nodes.Text(text))
 
 
@@ -75,32 +75,7 @@ def executed_pages(env: Any) -> set[str]:
     return executed & set(env.found_docs)
 
 
-class Quiz(GeneratedMarkdown):
-    """A question as the argument, a list of answers as the body: each an answer, then what is right or wrong about it.
-
-    The answers are `details` elements, which need neither a script nor a server.
-    """
-
-    required_arguments, final_argument_whitespace, has_content = 1, True, True
-
-    def run(self) -> list[nodes.Node]:
-        answers = self.parse(list(self.content))
-        if len(answers) != 1 or not isinstance(answers[0], nodes.bullet_list):
-            raise self.error("the body of a quiz is one list of answers")
-        box = nodes.container(classes=["quiz"])
-        box += nodes.container("", *self.parse([self.arguments[0]]), classes=["quiz-question"])
-        for item in answers[0].children:
-            answer, *why = item.children
-            if not why:
-                raise self.error(f"the answer {answer.astext()!r} has no explanation")
-            box += nodes.raw("", "<details><summary>", format="html")
-            box += nodes.inline("", "", *answer.children)
-            box += [nodes.raw("", "</summary>", format="html"), *why, nodes.raw("", "</details>", format="html")]
-        return [box]
-
-
 def setup(app: Sphinx) -> None:
     app.add_directive("chapter-header", ChapterHeader)
-    app.add_directive("quiz", Quiz)
     app.add_node(ExecutionRecord)
     app.connect("doctree-resolved", fill_execution_records)

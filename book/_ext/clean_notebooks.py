@@ -1,98 +1,83 @@
-"""The notebooks to download: no outputs, links that work anywhere, and a first cell that installs the course."""
+"""The notebooks to download: no outputs, text that needs no Sphinx, and a first cell that installs the course."""
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
-_INSTALL = """\
-# Where the course is not installed (on Colab, say), this gets it; elsewhere it does nothing.
+from book_names import Names
+from figure_references import words_for_references
+from notebook_text import NotebookText
+from numbering import chapter_number
+
+_FOLDED = {"hide-input", "remove-input", "remove-cell", "hide-cell"}
+
+# Each does nothing where the course is installed.
+_FROM_REPOSITORY = """\
+# Where the course is not installed (on Colab, say), this gets it.
 import importlib.util
-if importlib.util.find_spec("nimblelm") is None:
-    %pip install -q git+{repository}
-    !git clone -q --depth 1 {repository} /tmp/course
-    %cd -q /tmp/course/book"""
+if importlib.util.find_spec("book_tools") is None:
+    %pip install -q "nimblelm @ git+{repository}" "nimblelm-book @ git+{repository}#subdirectory=book\""""
 
-_INSTALL_BY_HAND = """\
-# This notebook runs inside a clone of the course, from its folder book/, after `make`.
+_FROM_WHEELS = """\
+# Where the course is not installed, this installs it from the two wheels that lie beside this notebook.
 import importlib.util
-if importlib.util.find_spec("nimblelm") is None:
-    raise ModuleNotFoundError("nimblelm is not installed: clone the course, run `make`, open this from book/")"""
+import pathlib
+if importlib.util.find_spec("book_tools") is None:
+    wheels = sorted(str(path) for path in pathlib.Path().glob("nimblelm*.whl"))
+    if len(wheels) != 2:
+        raise ModuleNotFoundError("two wheels belong beside this notebook: unpack the zip that `make release` builds")
+    %pip install -q {{" ".join(wheels)}}"""
 
 
-def write_clean_notebooks(executed: Path, destination: Path, pages: Iterable[str], repository: str | None) -> None:
+def write_clean_notebooks(
+    executed: Path,
+    destination: Path,
+    pages: Iterable[str],
+    repository: str | None,
+    figures: dict[str, str],
+    names: Names,
+) -> None:
     """Write each page's notebook without its outputs.
 
     Args:
         executed: folder of the executed notebooks; the values that a page quotes are beside them, `<page>.glue.json`.
         destination: folder to write into, `<page>.ipynb` each.
         pages: names of the pages.
-        repository: https address that pip and git can install from, or None where there is none yet.
+        repository: https address that pip can install from, or None where there is none yet.
+        figures: what the text calls each figure, such as {"ch01-passes": "Figure 1.2"}.
+        names: what the text refers to.
     """
     known = set(pages)
     for page in known:
         notebook = json.loads((executed / f"{page}.ipynb").read_text(encoding="utf-8"))
+        notebook = words_for_references(notebook, figures)
         quoted = executed / f"{page}.glue.json"
         records = json.loads(quoted.read_text(encoding="utf-8")) if quoted.exists() else {}
         glued = {name: record["data"]["text/plain"] for name, record in records.items()}
+        text = NotebookText(glued, known, names, chapter_number(page))
         target = destination / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(clean_notebook(notebook, glued, known, repository), indent=1), encoding="utf-8")
+        target.write_text(json.dumps(clean_notebook(notebook, text, repository), indent=1), encoding="utf-8")
 
 
-def clean_notebook(notebook: dict, glued: dict[str, str], pages: set[str], repository: str | None) -> dict:
-    """The notebook with an install cell first, code without outputs, and Markdown without Sphinx roles."""
-    install = _INSTALL.format(repository=repository) if repository else _INSTALL_BY_HAND
+def clean_notebook(notebook: dict, text: NotebookText, repository: str | None) -> dict:
+    """The notebook with an install cell first, code without outputs, plain Markdown, and the works cited at its end.
+
+    What the page hides or folds of its code is folded here.
+    """
+    install = (_FROM_REPOSITORY if repository else _FROM_WHEELS).format(repository=repository)
     cells = [{**_CODE_CELL, "id": "install", "metadata": {}, "source": install}]
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            cells.append({**cell, **_CODE_CELL, "source": source})
-        elif plain := plain_markdown(source, glued, pages):
+            tags = set(cell["metadata"].get("tags", ()))
+            metadata = cell["metadata"] | ({"jupyter": {"source_hidden": True}} if tags & _FOLDED else {})
+            cells.append({**cell, **_CODE_CELL, "metadata": metadata, "source": source})
+        elif plain := text.markdown(source):
             cells.append({**cell, "source": plain})
+    if references := text.references():
+        cells.append({"cell_type": "markdown", "id": "references", "metadata": {}, "source": references})
     return {**notebook, "cells": cells}
 
 
 _CODE_CELL = {"cell_type": "code", "outputs": [], "execution_count": None}
-
-
-def plain_markdown(source: str, glued: dict[str, str], pages: set[str]) -> str:
-    """MyST text as plain Markdown: glued values as text, references as words, directives as their content.
-
-    Args:
-        glued: the values that the text may quote.
-        pages: the pages that are notebooks; links to them stay links.
-
-    Raises:
-        KeyError: the text quotes a value that no cell glued.
-    """
-    source = _GLUE.sub(lambda m: _formatted(glued[m["name"]], m["spec"]), source)
-    source = re.sub(r"\{doc\}`(?:([^`<]+?)\s*<)?([\w/]+)>?`", lambda m: _link(m[1] or m[2], m[2], pages), source)
-    source = re.sub(r"\[([^\]]*)\]\(([\w/]+)\.(?:md|ipynb)(?:#[\w-]*)?\)", lambda m: _link(m[1], m[2], pages), source)
-    source = re.sub(r"\{[\w:-]+\}`([^`<]+?)\s*<[^`>]+>`", r"\1", source)  # {ref}`words <label>`
-    source = re.sub(r"\{[\w:-]+\}`([^`]+)`", r"\1", source)  # any other role: its words
-    source = re.sub(r"^\([\w-]+\)=\s*\n", "", source, flags=re.MULTILINE)  # targets
-    source = re.sub(
-        r"^(`{3,}|:{3,})\{([\w:-]+)\}(.*)\n((?::[\w-]+:.*\n)*)", _directive_head, source, flags=re.MULTILINE
-    )
-    return re.sub(r"^(`{3,}|:{3,})\s*$\n?", "", source, flags=re.MULTILINE).strip()
-
-
-_GLUE = re.compile(r"\{glue:\w*\}`(?P<name>[^`:]+)(?::(?P<spec>[^`]*))?`")
-
-
-def _directive_head(match: re.Match) -> str:
-    """The argument of a directive stays as words: a theorem's title, a question."""
-    name, argument = match[2], match[3].strip()
-    if name in ("literalinclude", "exercise-list", "traceability", "chapter-header"):
-        return ""
-    return f"**{name.removeprefix('prf:').capitalize()}{': ' if argument else ''}{argument}**\n\n"
-
-
-def _link(words: str, page: str, pages: set[str]) -> str:
-    return f"[{words}]({page}.ipynb)" if page in pages else words
-
-
-def _formatted(text: str, spec: str | None) -> str:
-    text = text.strip("'\"")
-    return format(float(text), spec) if spec else text

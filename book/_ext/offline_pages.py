@@ -1,5 +1,7 @@
 """What keeps the pages light and every request on this machine."""
 
+import base64
+import hashlib
 import importlib.util
 import re
 import shutil
@@ -61,6 +63,7 @@ _THEBE_CONFIG = re.compile(
     r'<script type="text/x-thebe-config">.*?</script>\s*(<script>kernelName.*?</script>)?', re.DOTALL
 )
 _FONTAWESOME = r'<script defer src="[^"]*fontawesome\.js[^"]*"></script>|<link rel="preload"[^>]*fontawesome\.js[^>]*>'
+_SEARCH_SCRIPTS = re.compile(r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js"></script>\s*')
 _REPAIRS = (
     # The theme ships Font Awesome twice; the web fonts are enough and 1.4 MB of script are not.
     (re.compile(_FONTAWESOME), ""),
@@ -68,6 +71,7 @@ _REPAIRS = (
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
     (re.compile(r' role="doc-biblioentry"'), ""),
     (re.compile(r' id="proof(?:-content)?"'), ""),
+    (re.compile(r'(<div class="proof admonition">\s*<p>)Proof\.'), r'\1<span class="proof-title">Proof.</span>'),
     (re.compile("✅"), "passed"),  # in words: not every machine has a glyph for it
 )
 
@@ -78,5 +82,24 @@ def repair_pages(out: Path) -> None:
         text = page.read_text(encoding="utf-8")
         for pattern, replacement in _REPAIRS:
             text = pattern.sub(replacement, text)
+        if page.name != "search.html":  # results are shown there alone, and the index grows with the course
+            text = _SEARCH_SCRIPTS.sub("", text)
+        text = with_files(text, page.parent, out)
         page.write_text(text, encoding="utf-8")
     (out / "_static/scripts/fontawesome.js").unlink(missing_ok=True)
+
+
+_EMBEDDED = re.compile(r'src="data:(?:audio|image)/(flac|ogg|png);base64,([^"]+)"')
+
+
+def with_files(text: str, folder: Path, out: Path) -> str:
+    """Sounds and pictures that a cell embedded in its output, as files named by their content."""
+
+    def as_file(found: re.Match[str]) -> str:
+        content = base64.b64decode(found[2])
+        file = out / "_sounds" / f"{hashlib.sha256(content).hexdigest()[:16]}.{found[1]}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(content)
+        return f'src="{Path(*[".."] * len(folder.relative_to(out).parts), "_sounds", file.name).as_posix()}"'
+
+    return _EMBEDDED.sub(as_file, text)

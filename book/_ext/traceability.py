@@ -1,28 +1,39 @@
 """The thread slide -> section -> symbol -> exercise -> check, read from the files that define each end.
 
 Slides come from book/_data/slides.toml, symbols from the source of lib (parsed, not imported), exercises from each
-task.toml, and checks from the decorators in visible.py and checks.py.
+task.toml, and checks from the decorators in visible/ and checks/.
 """
 
 import ast
 import re
 import tomllib
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fingerprint import ROOT
+from systems import chapter_page, read_systems
 
 _CHAPTER_LINE = re.compile(r"^Chapter: (book/ch\d\d_\w+)$", re.MULTILINE)
 _CHECK_DECORATORS = {"check", "speed_check"}
+_KINDS = {"visible": False, "checks": True}  # folders of checks: whether they are hidden
+TASK_FILES = (
+    "autograder/tasks/*/task.toml",
+    *(f"autograder/tasks/*/{kind}/*.py" for kind in _KINDS),
+)
 
 
 @dataclass(frozen=True)
 class Slide:
-    lecture: str
+    """A slide, or what a chapter adds to one; the letter is that of its lecture."""
+
+    letter: str
     title: str
     section: str
     symbols: tuple[str, ...]
     exercises: tuple[str, ...]
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Symbol:
     path: Path
     line: int
     members: tuple["Symbol", ...] = ()
+    label: str = ""  # of its entry in the reference, where labels know no capitals
 
     @property
     def chapter(self) -> str | None:
@@ -67,10 +79,17 @@ class Exercise:
 
 
 def read_slides(root: Path = ROOT) -> list[Slide]:
-    """Every slide of every lecture, in order."""
+    """The slides that have a section, in the order of their lectures."""
     data = tomllib.loads((root / "book/_data/slides.toml").read_text(encoding="utf-8"))
     return [
-        Slide(lecture["title"], slide["title"], slide["section"], tuple(slide["symbols"]), tuple(slide["exercises"]))
+        Slide(
+            lecture["letter"],
+            slide["title"],
+            slide["section"],
+            tuple(slide["symbols"]),
+            tuple(slide["exercises"]),
+            slide.get("added", False),
+        )
         for lecture in data["lecture"]
         for slide in lecture["slide"]
     ]
@@ -85,7 +104,19 @@ def read_symbols(root: Path = ROOT) -> dict[str, Symbol]:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not (node.name.startswith("_") or _is_kernel(node)):
                 symbols[f"{module}.{node.name}"] = _symbol(node, module, relative)
-    return symbols
+    labels = _labels(symbols)
+    return {name: replace(symbol, label=labels[name]) for name, symbol in symbols.items()}
+
+
+def _labels(names: Iterable[str]) -> dict[str, str]:
+    """A label for each name; one that differs from an earlier one by capitals alone (`Clip`, `clip`) gets a number."""
+    seen: Counter[str] = Counter()
+    labels = {}
+    for name in names:
+        label = f"lib-{name.lower()}"
+        seen[label] += 1
+        labels[name] = label if seen[label] == 1 else f"{label}-{seen[label]}"
+    return labels
 
 
 def _is_kernel(node: ast.ClassDef | ast.FunctionDef) -> bool:
@@ -120,6 +151,36 @@ def _arguments(function: ast.FunctionDef) -> str:
     return re.sub(r"^(self|cls)(, )?", "", arguments)
 
 
+def misleading_chapters(root: Path = ROOT) -> dict[str, str]:
+    """Symbols whose docstring names a chapter that knows nothing of them, with that chapter.
+
+    A chapter knows a symbol where its page mentions it or its module, or where one of its slides or systems names it.
+    """
+    symbols, misled = read_symbols(root), {}
+    for name, symbol in symbols.items():
+        if symbol.chapter and not _mentions(symbol, root) and symbol.chapter not in _named_in_tables(name, root):
+            misled[name] = symbol.chapter
+    return misled
+
+
+def _mentions(symbol: Symbol, root: Path) -> bool:
+    page = root / f"{symbol.chapter}.md"
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    module, _, short = symbol.name.rpartition(".")
+    package, _, file = module.rpartition(".")
+    imported = rf"from {re.escape(package)} import [^\n]*\b{file}\b"
+    words = (rf"\b{short}\b", rf"\b{re.escape(module)}\b", re.escape(str(symbol.path)), imported)
+    return any(re.search(word, text) for word in words)
+
+
+def _named_in_tables(name: str, root: Path) -> set[str]:
+    """The chapters of the slides and systems that name a symbol, as `book/chNN_slug`."""
+    numbers = {int(slide.section[2:4]) for slide in read_slides(root) if name in slide.symbols}
+    numbers |= {s.chapter for s in read_systems(root) if any(f".{name}".endswith(f".{short}") for short in s.symbols)}
+    pages = [chapter_page(number, root) for number in numbers]
+    return {f"book/{page.stem}" for page in pages if page}
+
+
 def read_exercises(root: Path = ROOT) -> dict[str, Exercise]:
     """Every exercise with its checks, by `assignment/exercise`."""
     exercises = {}
@@ -130,18 +191,18 @@ def read_exercises(root: Path = ROOT) -> dict[str, Exercise]:
             exercises[f"{assignment}/{entry['id']}"] = Exercise(
                 assignment, entry["id"], entry["title"], entry["minutes"], entry["difficulty"], task["chapter"]
             )
-        for file_name, hidden in (("visible.py", False), ("checks.py", True)):
-            for exercise_id, check in _read_checks(task_file.parent / file_name, hidden):
+        folder = task_file.parent
+        files = [(path, hidden) for kind, hidden in _KINDS.items() for path in sorted((folder / kind).glob("*.py"))]
+        for path, hidden in files:
+            for exercise_id, check in _read_checks(path, hidden):
                 key = f"{assignment}/{exercise_id}"
                 if key not in exercises:
-                    raise ValueError(f"check {check.name!r} in {file_name} names the unknown exercise {key!r}")
+                    raise ValueError(f"check {check.name!r} in {path} names the unknown exercise {key!r}")
                 exercises[key].checks.append(check)
     return exercises
 
 
 def _read_checks(path: Path, hidden: bool) -> list[tuple[str, Check]]:
-    if not path.exists():
-        return []
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.FunctionDef):

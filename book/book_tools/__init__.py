@@ -1,24 +1,26 @@
-"""What the cells of a chapter use to show things: figures, tokens, widgets, measured results and quoted values."""
+"""What the cells of a chapter use to show things: figures, tables, tokens, widgets, measured results and quoted values.
+
+Here is what imports nothing of lib. The rest a chapter imports by its module (`book_tools.trace`, `trees`, `tokens`),
+so that it is executed again for its own part of lib and no other.
+"""
 
 from book_tools.figures import COLORS, new_figure, show
 from book_tools.glue import glue
-from book_tools.results import benchmark_result
-from book_tools.tokens import rounds_table, show_rounds
-from book_tools.trace import stepper_data, trace_rounds
-from book_tools.trees import trace_trees, trees_table
-from book_tools.widgets import show_widget
+from book_tools.results import benchmark_detail, benchmark_ratio, benchmark_result, measured_on, show_results
+from book_tools.tables import show_table
+from book_tools.widgets import code_lines, show_widget
 
 __all__ = [
     "COLORS",
+    "benchmark_detail",
+    "benchmark_ratio",
     "benchmark_result",
+    "code_lines",
     "glue",
+    "measured_on",
     "new_figure",
-    "rounds_table",
     "show",
-    "show_rounds",
+    "show_results",
+    "show_table",
     "show_widget",
-    "stepper_data",
-    "trace_rounds",
-    "trace_trees",
-    "trees_table",
 ]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nimblelm.inference.acceptance import accept
-from nimblelm.inference.acceptance_stats import AcceptanceStats, Round
-from nimblelm.inference.rounds import speculative_round
-from nimblelm.inference.sampling import Sampling, probabilities, sample
+from nimblelm.inference.decoding.sampling import Sampling, probabilities, sample
+from nimblelm.inference.speculative.acceptance import accept
+from nimblelm.inference.speculative.acceptance_stats import AcceptanceStats, Round
+from nimblelm.inference.speculative.rounds import speculative_round
 
 
 class Recorder:
@@ -42,7 +42,7 @@ def trace_rounds(
         rounds.append(speculative_round(seen_target, seen_draft, tokens, draft_length, sampling, generator))
         p = probabilities(seen_target.logits[0], sampling)
         q = torch.stack([probabilities(logits[-1], sampling) for logits in seen_draft.logits])
-        drafted = torch.stack([sample(law, replay) for law in q])
+        drafted = torch.stack([sample(distribution, replay) for distribution in q])
         u = torch.rand(draft_length, generator=replay)
         if not torch.equal(drafted, rounds[-1].draft_tokens) or accept(p, q, drafted, u) != rounds[-1].num_accepted:
             raise RuntimeError("the replayed draws are not those of the round")

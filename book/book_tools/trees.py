@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from book_tools.tokens import token_html
-from nimblelm.inference.cache import CachedModel
+from nimblelm.inference.decoding.cache import CachedModel
 from nimblelm.inference.medusa.decoder import medusa_round
 from nimblelm.inference.medusa.heads import MedusaHeads
 from nimblelm.inference.medusa.search import node_probability

@@ -1,6 +1,9 @@
 """Interactives: a static version of what they show, and the table of numbers that they read."""
 
+import inspect
 import json
+import textwrap
+from collections.abc import Callable
 
 from IPython.display import HTML, display
 
@@ -24,3 +27,16 @@ def show_widget(name: str, label: str, data: dict, fallback: str) -> None:
             f'<div class="widget-static">{fallback}</div></div>'
         )
     )
+
+
+def code_lines(function: Callable, *begins: str) -> list[str]:
+    """The lines of a function's source that begin with these words, without comments: an interactive shows them.
+
+    Raises:
+        ValueError: no line begins with one of them, so the source has changed.
+    """
+    source = [line.partition("  #")[0].rstrip() for line in textwrap.dedent(inspect.getsource(function)).splitlines()]
+    found = [next((line for line in source if line.strip().startswith(begin)), "") for begin in begins]
+    if "" in found:
+        raise ValueError(f"no line of {function.__name__} begins with {begins[found.index('')]!r}")
+    return textwrap.dedent("\n".join(found)).split("\n")

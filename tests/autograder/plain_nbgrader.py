@@ -20,12 +20,12 @@ from typing import Any
 import nbformat
 import torch
 
-from autograder.calls import Call
-from autograder.course import Course
-from autograder.engine import UNUSABLE, CheckFailed, generator, load_task
-from autograder.execution import Problem, invoke, resolve
-from autograder.timing import points_for
-from autograder.values import Callback, Remote, Seed
+from autograder.checks import UNUSABLE, CheckFailed, Draws, load_task
+from autograder.checks.calls import Call
+from autograder.controller.course import Course
+from autograder.runtime.execution import Problem, invoke, resolve
+from autograder.wire.points import points_for
+from autograder.wire.values import Callback, Remote, Seed
 from tests.autograder.toy import ROOT
 
 COURSE = Course(ROOT)
@@ -85,7 +85,7 @@ def outcomes(assignment: str, exercise: str, namespace: dict[str, Any]) -> Itera
             yield Outcome(True, timed(one, functions))
         elif one.points:
             try:
-                one.run(PlainCall(functions), generator(b"plain", one.name))
+                one.run(PlainCall(functions), Draws(b"plain", one.name))
             except (CheckFailed, *UNUSABLE) as error:
                 yield Outcome(False, one.points, str(error))
             else:
@@ -98,7 +98,7 @@ def timed(check: Any, functions: dict[str, Any]) -> float:
     stand_in = PlainCall(functions)._stand_in
     seconds = {"baseline": 0.0, "student": 0.0}
     for number in range(3):
-        trial = check.run(generator(b"plain", check.name, number))
+        trial = check.run(Draws(b"plain", check.name, number))
         for side, function, args in (
             ("baseline", resolve(target, functions), trial.baseline_args.get(name, trial.args)),
             ("student", functions[check.speed.function], trial.args),
@@ -109,11 +109,11 @@ def timed(check: Any, functions: dict[str, Any]) -> float:
             seconds[side] += time.perf_counter() - began
             if side == "student":
                 trial.verify(result)
-    return points_for(seconds["baseline"] / max(seconds["student"], 1e-9), check.speed.knots)
+    return points_for(seconds["baseline"] / max(seconds["student"], 1e-9), check.speed.thresholds)
 
 
 def with_tests(notebook: dict[str, Any], released: dict[str, Any], assignment: str, exercises: tuple[str, ...]) -> dict:
-    """The notebook as it was handed in, with the tests in those graded cells that are still as they were released.
+    """The notebook as it was submitted, with the tests in those graded cells that are still as they were released.
 
     Everything that is no code or belongs to another exercise is left out.
     """

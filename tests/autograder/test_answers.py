@@ -1,11 +1,11 @@
-"""Answer files become the notebooks and wrong answers they describe; the sample class and kill table use them."""
+"""Answer files become the notebooks and wrong answers they describe; the sample class and kill matrix use them."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from autograder.answers import (
+from autograder.assurance.answers import (
     AnswerFile,
     AnswerFileError,
     answered_cells,
@@ -13,10 +13,11 @@ from autograder.answers import (
     read_answer_file,
     solution_cells,
 )
-from autograder.bundle import read_bundle
-from autograder.course import UsageError, write_durably
-from autograder.mutants import kill_table, read_mutants
-from autograder.sample import expected_points, sample_students, write_sample_class
+from autograder.assurance.mutants import kill_matrix, read_mutants
+from autograder.assurance.sample import expected_points, sample_students, write_sample_class
+from autograder.cells.bundle import read_bundle
+from autograder.wire.errors import UsageError
+from autograder.wire.files import write_durably
 from tests.autograder.toy import TOY, Toy
 
 ANSWER = '''"""Subtracts.
@@ -139,14 +140,14 @@ def test_expected_points_follow_keeps_and_loses(toy: Toy) -> None:
 
 def mutant(toy: Toy, name: str, kills: str, body: str) -> None:
     text = f'"""A bug.\n\nkills: {kills}\n"""\n# %% {name.partition("__")[0]}\n{body}\n'
-    written(toy.course.tasks(TOY) / "mutants" / f"{name}.py", text)
+    written(toy.course.tasks(TOY) / "mutants" / f"{name.replace('__', '/')}.py", text)
 
 
-def test_kill_table_tells_caught_survivors_and_collateral(toy: Toy) -> None:
+def test_kill_matrix_tells_caught_survivors_and_collateral(toy: Toy) -> None:
     mutant(toy, "add__minus", "add_is_right", "def add(a, b):\n    return a - b")
     mutant(toy, "add__harmless", "add_is_right", "def add(a, b):\n    return a + b")
     mutant(toy, "double__other", "something_else", "def double(a):\n    return a")
-    table = kill_table(toy.course, TOY, policy=toy.policy)
+    table = kill_matrix(toy.course, TOY, policy=toy.policy)
     assert table.json() == {
         "assignment": TOY,
         "exercises": 2,
@@ -158,17 +159,17 @@ def test_kill_table_tells_caught_survivors_and_collateral(toy: Toy) -> None:
         "solution": {"score": 5.0, "max": 5.0},
         "stub": {"score": 0.0, "max": 5.0},
     }
-    lost = {one.mutant: one.points_lost for one in table.verdicts}
+    lost = {one.mutant: one.points_lost for one in table.mutants}
     assert lost == {"add__harmless": 0.0, "add__minus": 2.0, "double__other": 3.0}
     runs = toy.judge_runs
-    kill_table(toy.course, TOY, policy=toy.policy)
+    kill_matrix(toy.course, TOY, policy=toy.policy)
     assert toy.judge_runs == runs
 
 
 def test_wrong_answers_whose_device_is_not_here_are_in_no_count(toy: Toy) -> None:
     mutant(toy, "add__minus", "add_is_right", "def add(a, b):  # JUDGE_NEEDS_GPU\n    return a - b")
     mutant(toy, "double__other", "double_is_right", "def double(a):\n    return a")
-    found = kill_table(toy.course, TOY, policy=toy.policy).json()
+    found = kill_matrix(toy.course, TOY, policy=toy.policy).json()
     assert (found["mutants"], found["killed"], found["survivors"]) == (1, 1, [])
     assert found["not_run"] == ["add__minus"]
 
@@ -181,9 +182,9 @@ def test_points_lost_in_another_exercise_are_collateral(toy: Toy) -> None:
             "passed = right[name] in source", "passed = right[name] in source and 'SPREADS' not in str(job['cells'])"
         )
     )
-    found = kill_table(toy.course, TOY, policy=toy.policy).json()
+    found = kill_matrix(toy.course, TOY, policy=toy.policy).json()
     assert found["collateral"] == ["add__spreads: double"]
-    assert kill_table(toy.course, TOY, policy=toy.policy, quick=True).json()["collateral"] == []
+    assert kill_matrix(toy.course, TOY, policy=toy.policy, quick=True).json()["collateral"] == []
 
 
 def test_wrong_answers_say_what_kills_them_and_name_their_exercise(toy: Toy) -> None:
@@ -193,7 +194,7 @@ def test_wrong_answers_say_what_kills_them_and_name_their_exercise(toy: Toy) -> 
     with pytest.raises(UsageError, match=r"Unknown exercise 'divide'. Known: add, double"):
         read_mutants(toy.course, TOY, "divide")
     mutant(toy, "add__quiet", "", "def add(a, b):\n    return a - b")
-    with pytest.raises(AnswerFileError, match="add__quiet"):
+    with pytest.raises(AnswerFileError, match=r"mutants/add/quiet\.py: it does not say which checks catch it"):
         read_mutants(toy.course, TOY)
 
 

@@ -10,13 +10,23 @@ from functools import cache
 import pytest
 import torch
 
-from autograder import calls, engine, expect
-from autograder.answers import answered_cells, read_answer_file, solution_cells
-from autograder.bundle import ReleasedNotebook
-from autograder.calls import LocalCall
-from autograder.course import Course
-from autograder.engine import Check, Task, generator, load_task, run_check
-from autograder.mutants import exercise_of
+from autograder.assurance.answers import answered_cells, solution_cells
+from autograder.assurance.mutants import exercise_of, read_mutants
+from autograder.cells.released import ReleasedNotebook
+from autograder.checks import (
+    UNUSABLE,
+    Check,
+    CheckFailed,
+    Draws,
+    Outcome,
+    Task,
+    calls,
+    expect,
+    load_task,
+    run_check,
+)
+from autograder.checks.calls import LocalCall
+from autograder.controller.course import Course
 from tests.autograder.test_hostile_values import Returning
 from tests.autograder.toy import ROOT
 
@@ -40,7 +50,7 @@ def failed(checks: tuple[Check, ...], source: str) -> set[str]:
     exec(task().setup, namespace)
     exec(source, namespace)
     call = LocalCall(namespace)
-    outcomes = {one: run_check(one, call, generator(b"key", one.name)) for one in checks if one.points}
+    outcomes = {one: run_check(one, call, Draws(b"key", one.name)) for one in checks if one.points}
     return {one.name for one, outcome in outcomes.items() if not outcome.passed}
 
 
@@ -50,13 +60,12 @@ def suite(exercise: str, checks: tuple[Check, ...]) -> list[str]:
     released = ReleasedNotebook.load(COURSE.student_notebook(A02))
     names = {one.name for one in checks if one.points}
     found += [f"the stub passes {name}" for name in names - failed(checks, released.stubs[exercise])]
-    for path in sorted((COURSE.tasks(A02) / "mutants").glob(f"{exercise}__*.py")):
-        mutant = read_answer_file(path)
+    for mutant in read_mutants(COURSE, A02, exercise):
         assert exercise_of(mutant) == exercise
         missing = set(mutant.listed("kills")) - failed(checks, answered_cells(mutant, released, sources())[exercise])
         found += [f"{mutant.name} survives {name}" for name in missing]
     nan = Returning(torch.full((9,), float("nan")))
-    found += [f"NaN passes {one.name}" for one in checks if one.points and run_check(one, nan, generator(b"k")).passed]
+    found += [f"NaN passes {one.name}" for one in checks if one.points and run_check(one, nan, Draws(b"k")).passed]
     return found
 
 
@@ -88,17 +97,17 @@ def last_sample_only(monkeypatch: pytest.MonkeyPatch) -> None:
             for check in one:
                 if name in check.run.__globals__:
                     monkeypatch.setitem(check.run.__globals__, name, late)
-    inner = engine.run_check
+    inner = run_check
 
-    def run(one: Check, call: calls.Call, rng: torch.Generator) -> engine.Outcome:
+    def run(one: Check, call: calls.Call, rng: torch.Generator) -> Outcome:
         pending.clear()
         outcome = inner(one, call, rng)
         if not outcome.passed or not pending:
             return outcome
         try:
             pending[0]()
-        except (engine.CheckFailed, *engine.UNUSABLE) as failure:
-            return engine.Outcome(False, str(failure))
+        except (CheckFailed, *UNUSABLE) as failure:
+            return Outcome(False, str(failure))
         return outcome
 
     monkeypatch.setattr("tests.autograder.test_broken_judges.run_check", run)

@@ -5,27 +5,21 @@ import os
 import stat
 import tracemalloc
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nbgrader.api import Gradebook
 
-from autograder.bundle import (
-    MAX_CELL_CHARS,
-    MAX_CELLS,
-    MAX_NOTEBOOK_BYTES,
-    Bundle,
-    ReleasedNotebook,
-    bundle_of,
-    cells_of,
-    course_secret,
-    read_bundle,
-    read_submission,
-    run_key,
-)
-from autograder.controller import grade
-from autograder.course import CannotGrade
+from autograder.cells.bundle import MAX_CELL_CHARS, Bundle, bundle_of, read_bundle
+from autograder.cells.notebook_file import MAX_CELLS, MAX_NOTEBOOK_BYTES
+from autograder.cells.released import ReleasedNotebook, cells_of
+from autograder.controller.grading import grade
+from autograder.controller.run_keys import course_secret, run_key
+from autograder.controller.submitted_notebook import read_submission
+from autograder.wire.errors import CannotGrade
 from tests.autograder.toy import TOY, Toy
 
 RIGHT = "def add(a, b):\n    return a + b"
@@ -261,7 +255,7 @@ def test_a_submission_that_leads_elsewhere_is_told_so_and_not_followed(toy: Toy,
     assert not found.readable
     assert set(found.cells.values()) == {None}
     assert found.notes[0].isprintable()
-    assert "Hand in" in found.notes[0] or "hand in" in found.notes[0]
+    assert "Submit" in found.notes[0] or "submit" in found.notes[0]
     report = grade(toy.course, TOY, policy=toy.policy)
     scores = report.json()["scores"]
     assert scores["ann"] == {"score": None, "max": None}
@@ -269,6 +263,28 @@ def test_a_submission_that_leads_elsewhere_is_told_so_and_not_followed(toy: Toy,
     assert not (toy.course.root / "autograded" / "ann" / TOY / "b").exists()
     if trick is not link_it_hard:  # then neither of the two is told from the other
         assert scores["bob"] == {"score": 2.0, "max": 5.0}
+
+
+LATE = """
+c.LateSubmissionPlugin.penalty_method = "zero"
+"""
+BELIEVED = "c.SubmissionExporter.believes_timestamps = True\n"
+
+
+@pytest.mark.parametrize("believed", [False, True])
+def test_a_time_that_a_student_can_write_says_nothing_about_lateness(toy: Toy, believed: bool) -> None:
+    """Unless the instructor says that it is not the students who write it."""
+    config = toy.course.root / "nbgrader_config.py"
+    config.write_text(config.read_text() + LATE + BELIEVED * believed)
+    with Gradebook(toy.course.db_url) as book:
+        book.update_or_create_assignment(TOY, duedate=datetime(2026, 3, 2))
+    submission(toy, "ann").with_name("timestamp.txt").write_text("2001-01-01 00:00:00 UTC")
+    submission(toy, "bob").with_name("timestamp.txt").write_text("2026-03-03 00:00:00 UTC")
+    scores = grade(toy.course, TOY, policy=toy.policy).json()["scores"]
+    assert (scores["ann"]["score"], scores["bob"]["score"]) == (2.0, 0.0 if believed else 2.0)
+    with Gradebook(toy.course.db_url) as book:
+        known = book.find_submission(TOY, "ann").timestamp
+    assert known == (datetime(2001, 1, 1) if believed else None)
 
 
 def test_a_bogus_timestamp_ends_nobodys_grading(toy: Toy) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from autograder import check as module
 from autograder.check import Checker
-from autograder.device import Cuda
+from autograder.runtime.device import Cuda
 from tests.autograder.toy import TOY, Toy
 
 
@@ -52,7 +52,7 @@ def test_no_answer_whatever_stops_the_notebook(check: Checker, answer: object) -
 
 
 def test_hidden_checks_are_not_run_here(check: Checker, toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
-    (toy.course.tasks(TOY) / "checks.py").write_text("raise SystemExit('a student must not need this')")
+    (toy.course.tasks(TOY) / "checks" / "add.py").write_text("raise SystemExit('a student must not need this')")
     Checker(TOY).hidden("add")
     assert "where the autograder grades" in capsys.readouterr().out
 

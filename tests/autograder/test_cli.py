@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from autograder import judging
 from autograder.cli import app
-from autograder.course import write_durably
+from autograder.controller import judge_runs
+from autograder.wire.files import write_durably
 from tests.autograder.toy import MASTER, ROOT, TOY, Toy
 
 ADD = "def add(a, b):\n    return a + b"
@@ -21,7 +21,7 @@ ADD = "def add(a, b):\n    return a + b"
 def run(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     """Runs the command line in the toy course with the fake judge."""
     monkeypatch.chdir(toy.course.root)
-    monkeypatch.setattr(judging, "JUDGE_COMMAND", toy.policy.judge_command)
+    monkeypatch.setattr(judge_runs, "JUDGE_COMMAND", toy.policy.judge_command)
 
     def invoke(*arguments: str):
         return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
@@ -109,14 +109,14 @@ def test_check_of_what_is_no_notebook_says_so(run, tmp_path: Path) -> None:
     path = tmp_path / f"{TOY}.ipynb"
     path.write_text("{")
     found = run("check", str(path))
-    assert found.exit_code == 3
+    assert found.exit_code == 2
     assert "not valid JSON" in found.stderr
 
 
 def test_mutants_and_sample_print_json(run, toy: Toy) -> None:
     write_durably(toy.course.sample_class(TOY) / "full.py", '"""All."""\n')
     text = '"""A bug.\n\nkills: add_is_right\n"""\n# %% add\nadd = min\n'
-    write_durably(toy.course.tasks(TOY) / "mutants" / "add__min.py", text)
+    write_durably(toy.course.tasks(TOY) / "mutants" / "add" / "min.py", text)
     assert json.loads(run("sample", "--json").stdout) == {"written": {TOY: ["full"]}}
     assert json.loads(run("mutants", TOY, "--json").stdout)["killed"] == 1
     table = run("mutants", TOY).stdout
@@ -146,3 +146,57 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys, autograder.cli; sys.exit(bool({'torch', 'nbgrader', 'jupytext', 'nbformat'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+def test_no_two_students_read_the_same_in_a_narrow_terminal(run, toy: Toy) -> None:
+    names = [f"smith_jane_of_the_second_group_{number:03d}" for number in range(3)]
+    names.append("x" * 70)
+    for name in names:
+        toy.submit(name, toy.notebook(add=ADD))
+    shown = CliRunner().invoke(app, ["grade", TOY], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, shown.splitlines()[:12])) <= 80
+    rows = [line.split("│")[1] for line in shown.splitlines() if line.startswith("│")]
+    text = "".join(cell.strip() for cell in rows)
+    for name in names:
+        assert name in text
+    assert "…" not in shown
+
+
+def test_a_large_class_fills_no_screen_with_paths(run, toy: Toy) -> None:
+    for number in range(12):
+        toy.submit(f"s{number:02d}", toy.notebook(add=ADD))
+    shown = run("grade", TOY).stdout
+    assert shown.count("Feedback:") == 3
+    assert f"12 pages, _build/feedback/{TOY}/<student>/index.html" in shown
+
+
+def test_a_task_that_the_judge_cannot_load_is_not_released_and_its_file_is_named(run, toy: Toy) -> None:
+    tasks = toy.course.tasks(TOY)
+    task, checks = (tasks / "task.toml").read_text(), (tasks / "checks" / "add.py").read_text()
+    doubled = checks.replace("def adds_any_numbers", "def adds_one_and_two")
+    twice = checks.replace("def adds_negative_numbers", "def adds_any_numbers")
+    for name, text, said in (
+        ("task.toml", task.replace('chapter = "book/none"\n', ""), "'chapter' is missing"),
+        ("task.toml", task.replace("minutes = 1\n", "", 1), "'minutes'"),
+        ("task.toml", task + "title = 3", "task.toml"),
+        ("checks/add.py", doubled, "'adds_one_and_two'"),
+        ("checks/add.py", twice, "defined twice"),
+        ("checks/add.py", f"import nothing_of_this_name\n{checks}", "nothing_of_this_name"),
+    ):
+        write_durably(tasks / name, text)
+        found = run("release", TOY)
+        assert found.exit_code == 3, name
+        assert said in found.stderr.replace("\n", ""), found.stderr
+        assert str(tasks) in found.stderr.replace("\n", "")
+        write_durably(tasks / "task.toml", task)
+        write_durably(tasks / "checks" / "add.py", checks)
+    assert run("release", TOY).exit_code == 0
+
+
+def test_points_in_the_text_of_an_exercise_must_be_those_of_its_checks(run, toy: Toy) -> None:
+    for told, status in (("*2 points, 5 minutes.* Add", 0), ("*3 points, 5 minutes.* Add", 3)):
+        write_durably(toy.course.master(TOY), MASTER.replace("Add", told, 1).replace("Add two", f"{told} two"))
+        found = run("release", TOY)
+        assert found.exit_code == status, found.stderr
+    assert "the text above 'add' says 3.0 points" in found.stderr.replace("\n", " ")
+    assert str(toy.course.master(TOY)) in found.stderr.replace("\n", "")

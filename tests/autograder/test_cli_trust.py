@@ -5,9 +5,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from autograder import guarantees, judging, sandbox
+from autograder.assurance import guarantees
 from autograder.cli import app
-from autograder.course import write_durably
+from autograder.controller import judge_runs
+from autograder.judge import sandbox
+from autograder.wire.files import write_durably
 from tests.autograder.toy import TOY, Toy
 
 CHEAT = '"""Prints a score.\n\nbase: stub\nkeeps: {keeps}\nproof: {proof}\n"""\n\n\n# %% add\n{cell}\n'
@@ -16,7 +18,7 @@ CHEAT = '"""Prints a score.\n\nbase: stub\nkeeps: {keeps}\nproof: {proof}\n"""\n
 @pytest.fixture
 def run(toy: Toy, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(toy.course.root)
-    monkeypatch.setattr(judging, "JUDGE_COMMAND", toy.policy.judge_command)
+    monkeypatch.setattr(judge_runs, "JUDGE_COMMAND", toy.policy.judge_command)
 
     def invoke(*arguments: str):
         return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})

@@ -3,25 +3,24 @@
 Each defence is also taken out, to see that without it the trick works.
 """
 
-import fcntl
 import math
 import time
 
 import pytest
 import torch
 
-from autograder import device as devices
-from autograder import remote, sandbox
-from autograder.device import Cuda, device_for
-from autograder.engine import CheckFailed, Trial, expect_close, load_task, speed_check
-from autograder.judge import BadJob, Job, Judge
-from autograder.process import Nursery, WorkerProcess
-from autograder.remote import Guard, Program, RemoteCall
-from autograder.sandbox import Limits, NoSandbox, bubblewrap, environment
-from autograder.speed import Student, Trials, injects, time_check
-from autograder.timing import Policy
-from autograder.workspace import Workspace
-from tests.autograder.toy_judge import TOY, messages, statuses
+from autograder.checks import CheckFailed, Trial, expect_close, speed_check
+from autograder.judge import remote_call, sandbox
+from autograder.judge.program import Guard, Program
+from autograder.judge.remote_call import RemoteCall
+from autograder.judge.sandbox import Limits, NoSandbox, bubblewrap, environment
+from autograder.judge.speed import Student, Trials, injects, time_check
+from autograder.judge.timing import Plan
+from autograder.judge.worker_process import ForkServer, WorkerProcess
+from autograder.judge.workspace import Workspace
+from autograder.runtime import device as devices
+from autograder.runtime.device import Cuda
+from tests.autograder.toy_judge import TOY
 
 from toylib import standin  # isort: skip  (toy_judge makes it importable)
 
@@ -40,7 +39,7 @@ def slow(x):
     return standin.launch(double, x, 0.06)
 """
 X = torch.arange(1000.0)
-QUICK = Policy(samples=3, extra=0, block_s=0.1, min_calls=2, noise=0.5)
+QUICK = Plan(samples=3, extra=0, block_s=0.1, min_calls=2, noise=0.5)
 
 
 @pytest.fixture(autouse=True)
@@ -54,25 +53,25 @@ def unit(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def nurseries():
+def fork_servers():
     """By device: one for all kinds of stand-in, whose workers differ in nothing before the first call."""
     with (
         Workspace(TOY / "lib") as space,
-        Nursery(space, Limits()) as plain,
-        Nursery(space, Limits(), True, standin.StandIn()) as other,
+        ForkServer(space, Limits()) as plain,
+        ForkServer(space, Limits(), True, standin.StandIn()) as other,
     ):
         yield lambda device: plain if device is devices.CPU else other
 
 
 @pytest.fixture
-def calling(nurseries):
+def calling(fork_servers):
     """Calls of a cell's functions on a device."""
     opened = []
 
     def start(source, device=None, names=None, check_s=20.0, paths=()):
         device = device or standin.StandIn()
         program, guard = Program("cell", SETUP, names or {}, source), Guard(paths, (), check_s, 120)
-        call = RemoteCall(lambda: nurseries(device).start(()), program, guard, b"key", device)
+        call = RemoteCall(lambda: fork_servers(device).start(()), program, guard, b"key", device)
         opened.append(call)
         call.begin("a check")
         return call
@@ -105,7 +104,7 @@ def test_queued_work_is_waited_for_on_every_stream_and_timed_in_full(calling, ce
 SKIPPED = "standin.synchronize = lambda stream=None: None\n" + LATER
 EARLY = """
 import gc
-from autograder.values import Arena
+from autograder.wire.values import Arena
 
 
 def f(x):
@@ -124,13 +123,13 @@ def f(x):
 def test_an_answer_given_before_the_work_is_done_is_a_wrong_answer(calling, monkeypatch):
     assert not right(calling(SKIPPED)("f", X))
     assert not right(calling(EARLY)("f", X))
-    at_once = remote.unpack
+    at_once = remote_call.unpack
 
     def late(*arguments, **options):
         time.sleep(0.6)
         return at_once(*arguments, **options)
 
-    monkeypatch.setattr(remote, "unpack", late)  # a judge that looks when it has time
+    monkeypatch.setattr(remote_call, "unpack", late)  # a judge that looks when it has time
     assert right(calling(EARLY)("f", X))
 
 
@@ -182,10 +181,10 @@ def against_slow():
     """A check that times `f` against `slow`."""
 
     def trial(rng):
-        x = torch.rand(100, generator=rng)
+        x = torch.rand(100, generator=rng())
         return Trial(args=(x,), verify=lambda got: expect_close(got, 2 * x, "twice"))
 
-    mark = speed_check("f", function="f", points=1, knots=[(1.0, 0), (1.5, 1)], baselines={"ours": ":slow"})
+    mark = speed_check("f", function="f", points=1, thresholds=[(1.0, 0), (1.5, 1)], baselines={"ours": ":slow"})
     return mark(trial).check
 
 
@@ -221,7 +220,7 @@ def f(x):
     ("cell", "said", "defence"),
     [
         (LEAVES_WORK, "work of yours was still running on the device", (standin.StandIn, "is_idle", True)),
-        (LEAVES_CHILD, "a process that it had started was still running", (WorkerProcess, "has_company", False)),
+        (LEAVES_CHILD, "a process that it had started was still running", (WorkerProcess, "has_children", False)),
     ],
 )
 def test_nothing_of_a_student_goes_on_while_the_reference_is_timed(calling, monkeypatch, cell, said, defence):
@@ -239,7 +238,7 @@ def test_what_somebody_else_runs_on_the_device_costs_nobody_points(calling, unit
     call.start()
     call._worker.freeze()
     with pytest.raises(devices.Busy):
-        call.require_rest()
+        call.require_idle()
     unit.busy_until = 0.0  # else the reference would wait for it, too
     monkeypatch.setattr(standin.StandIn, "is_idle", lambda self: False)
     outcome = timed("def f(x):\n    return double(x)\n", calling)
@@ -292,130 +291,3 @@ def test_a_gpus_files_are_bound_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     differs = environment(Limits(), Cuda()).items() - environment(Limits()).items()
     assert dict(differs) == {"TRITON_INTERPRET": "0", "CUDA_VISIBLE_DEVICES": "1"}
-
-
-# ---------------------------------------------------------------- without a device
-
-TASK = """
-title = "On a device"
-chapter = "book/none"
-setup = '''
-import torch
-
-
-def double(x):
-    return 2 * x
-
-
-def slow(x):
-    from toylib import standin
-
-    return standin.launch(double, x, 0.06)
-'''
-
-[[exercise]]
-id = "plain"
-title = "Plain"
-minutes = 1
-difficulty = 1
-provides = ["f"]
-
-[[exercise]]
-id = "fast"
-title = "Fast"
-minutes = 1
-difficulty = 1
-provides = ["f"]
-shows = ["toylib.standin"]
-needs = "gpu"
-"""
-CHECKS = '''
-import torch
-
-from autograder.engine import Trial, check, expect_close, speed_check
-
-
-@check("plain", points=1)
-def plain_doubles(call, rng):
-    """It doubles."""
-    expect_close(call("f", torch.ones(3)), 2 * torch.ones(3), "twice")
-
-
-@check("fast", points=2)
-def fast_doubles(call, rng):
-    """It doubles on the device."""
-    expect_close(call("f", torch.ones(3)), 2 * torch.ones(3), "twice")
-
-
-@speed_check("fast", function="f", points=1, knots=[(1.0, 0), (1.5, 1)], baselines={"slow": ":slow"})
-def fast_is_fast(rng):
-    """It is faster than slow."""
-    x = torch.rand(100, generator=rng)
-    return Trial(args=(x,), verify=lambda got: expect_close(got, 2 * x, "twice"))
-'''
-FAST = "from toylib import standin\n\n\ndef f(x):\n    return standin.launch(double, x, 0.02)\n"
-
-
-@pytest.fixture
-def judging(tmp_path):
-    """Judges two cells of a task whose second exercise needs a device."""
-    folder = tmp_path / "tasks" / "a92_device"
-    folder.mkdir(parents=True)
-    (folder / "task.toml").write_text(TASK)
-    (folder / "visible.py").write_text("")
-    (folder / "checks.py").write_text(CHECKS)
-
-    def judged(fast: str | None = FAST, exercises=None, speed=False):
-        cells = {"plain": "def f(x):\n    return 2 * x\n", "fast": fast}
-        options = {"limits": {"speed": speed}, "tasks": str(tmp_path / "tasks"), "lib": str(TOY / "lib")}
-        return Judge(Job("a92_device", "key", "5e" * 16, cells, exercises, **options)).run()["exercises"]
-
-    judged.folder = folder
-    return judged
-
-
-def test_without_its_device_an_exercise_is_not_graded_and_in_no_maximum(judging, monkeypatch):
-    monkeypatch.setitem(devices.DEVICES, "gpu", "toylib.standin:Absent")
-    whole = judging(FAST, speed=True)
-    assert (whole["plain"]["score"], whole["plain"]["max"]) == (1, 1)
-    for fast in (whole["fast"], judging("raise SystemExit\n", ["fast"])["fast"], judging(None, ["fast"])["fast"]):
-        assert (fast["status"], fast["score"], fast["max"], fast["log"]) == ("not_graded", 0, 0, "")
-        assert statuses(fast) == {"fast_doubles": "not_graded", "fast_is_fast": "not_graded"}
-        said = "This needs a GPU, and there is none here: it counts neither for you nor against you."
-        assert set(messages(fast).values()) == {said}
-
-
-def test_with_its_device_an_exercise_is_graded_on_it_and_the_others_are_not(judging, monkeypatch):
-    monkeypatch.setitem(devices.DEVICES, "gpu", "toylib.standin:StandIn")
-    found = judging(speed=False)
-    assert statuses(found["fast"]) == {"fast_doubles": "passed", "fast_is_fast": "not_graded"}
-    assert (found["fast"]["score"], found["fast"]["max"]) == (2, 2)
-    wrong = judging("def f(x):\n    return x\n")["fast"]
-    assert (wrong["score"], wrong["max"]) == (0, 3)
-
-
-def test_an_unknown_device_is_refused(judging):
-    text = (judging.folder / "task.toml").read_text()
-    (judging.folder / "task.toml").write_text(text.replace('needs = "gpu"', 'needs = "tpu"'))
-    with pytest.raises(ValueError, match=r"needs 'tpu', known: gpu"):
-        load_task(judging.folder)
-    with pytest.raises(BadJob, match="tpu"):
-        judging()
-
-
-def test_a_machine_without_a_gpu_has_none(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device_for("gpu") is None
-    assert device_for("").binds() == []
-    assert "nvml" in Cuda().state()
-
-
-def test_judges_take_turns_on_a_gpu(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(Cuda, "flush", lambda self: None)
-    with Cuda().reserved():
-        (lock,) = tmp_path.glob("nimblelm-gpu-*.lock")
-        with open(lock, "ab") as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with open(lock, "ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

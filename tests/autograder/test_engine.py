@@ -1,19 +1,17 @@
 """Checks and what they expect: statistics against SciPy, plain messages, values copied on their way."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 import scipy.stats
 import torch
 
-from autograder.engine import (
+from autograder.checks import (
     Callback,
     CheckFailed,
+    Draws,
     LocalCall,
     Remote,
     Seed,
@@ -21,18 +19,18 @@ from autograder.engine import (
     chi_square_test,
     draws_needed,
     expect_close,
+    expect_distribution,
     expect_equal,
-    expect_law,
     expect_parts,
     expect_tensor,
     fail,
-    generator,
     load_task,
     run_check,
     speed_check,
 )
+from tests.autograder.toy import write_task
 
-LAW = torch.tensor([0.5, 0.3, 0.15, 0.05])
+PROBS = torch.tensor([0.5, 0.3, 0.15, 0.05])
 TASK = 'title = "T"\nchapter = "c"\n[[exercise]]\nid = "one"\ntitle = "One"\nminutes = 1\ndifficulty = 1\n'
 
 
@@ -44,15 +42,15 @@ def message_of(function, *args, **kwargs) -> str:
 
 def test_chi_square_test_agrees_with_scipy():
     counts = torch.tensor([480, 320, 160, 40])
-    law = LAW.double() / LAW.double().sum()
-    expected = scipy.stats.chisquare(counts.numpy(), (law * 1000).numpy())
-    assert chi_square_test(counts, LAW) == pytest.approx(expected.pvalue, rel=1e-5)
+    probs = PROBS.double() / PROBS.double().sum()
+    expected = scipy.stats.chisquare(counts.numpy(), (probs * 1000).numpy())
+    assert chi_square_test(counts, PROBS) == pytest.approx(expected.pvalue, rel=1e-5)
 
 
-def test_chi_square_test_keeps_its_size_under_the_right_law():
+def test_chi_square_test_keeps_its_size_under_the_right_distribution():
     rng = torch.Generator().manual_seed(0)
-    draws = torch.multinomial(LAW, 400 * 500, replacement=True, generator=rng).reshape(500, 400)
-    p_values = [chi_square_test(torch.bincount(row, minlength=4), LAW) for row in draws]
+    draws = torch.multinomial(PROBS, 400 * 500, replacement=True, generator=rng).reshape(500, 400)
+    p_values = [chi_square_test(torch.bincount(row, minlength=4), PROBS) for row in draws]
     assert 0.02 < sum(p < 0.05 for p in p_values) / 500 < 0.09
 
 
@@ -62,29 +60,29 @@ def test_chi_square_test_pools_rare_outcomes_and_refuses_impossible_ones():
     assert chi_square_test(torch.tensor([998, 2, 0]), rare) == pytest.approx(pooled, rel=1e-3)
     assert chi_square_test(torch.tensor([5, 5, 1]), torch.tensor([0.5, 0.5, 0.0])) == 0.0
     with pytest.raises(ValueError, match="do not match"):
-        chi_square_test(torch.tensor([1, 2]), LAW)
+        chi_square_test(torch.tensor([1, 2]), PROBS)
 
 
 @pytest.mark.parametrize("wrong", [[0.45, 0.35, 0.15, 0.05], [0.5, 0.3, 0.2, 0.0]])
 def test_draws_needed_gives_the_power_that_scipy_computes(wrong):
     wrong = torch.tensor(wrong)
-    n = draws_needed(LAW, wrong, significance=1e-6, power=0.999)
-    noncentrality = n * float(((wrong - LAW) ** 2 / LAW).sum())
+    n = draws_needed(PROBS, wrong, significance=1e-6, power=0.999)
+    noncentrality = n * float(((wrong - PROBS) ** 2 / PROBS).sum())
     power = scipy.stats.ncx2.sf(scipy.stats.chi2.isf(1e-6, 3), 3, noncentrality)
     assert power == pytest.approx(0.999, abs=2e-5)
     with pytest.raises(ValueError, match="equal"):
-        draws_needed(LAW, LAW)
+        draws_needed(PROBS, PROBS)
 
 
-def test_expect_law_takes_the_right_law_and_refuses_a_wrong_one():
+def test_expect_distribution_takes_the_right_one_and_refuses_a_wrong_one():
     rng = torch.Generator().manual_seed(0)
     wrong = torch.tensor([0.4, 0.4, 0.15, 0.05])
-    n = draws_needed(LAW, wrong)
-    expect_law(torch.multinomial(LAW, n, replacement=True, generator=rng), LAW, "the token")
+    n = draws_needed(PROBS, wrong)
+    expect_distribution(torch.multinomial(PROBS, n, replacement=True, generator=rng), PROBS, "the token")
     draws = torch.multinomial(wrong, n, replacement=True, generator=rng)
-    assert "does not follow the right law" in message_of(expect_law, draws, LAW, "the token")
-    assert "between 0 and 3" in message_of(expect_law, torch.tensor([0, 4]), LAW, "the token")
-    assert "dtype int" in message_of(expect_law, torch.zeros(4), LAW, "the token")
+    assert "do not follow the right distribution" in message_of(expect_distribution, draws, PROBS, "the token")
+    assert "between 0 and 3" in message_of(expect_distribution, torch.tensor([0, 4]), PROBS, "the token")
+    assert "dtype int" in message_of(expect_distribution, torch.zeros(4), PROBS, "the token")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +99,11 @@ def test_a_missing_return_is_named():
 
 
 def test_messages_show_numbers_as_a_person_would_write_them():
-    said = message_of(expect_close, torch.tensor([0.1, float("inf")]), torch.tensor([0.6, 0.4]), "the law")
-    assert said == "the law holds infinity (got=[0.1, inf])"
-    assert "(got=[0.1], want=[0.6])" in message_of(expect_close, torch.tensor([0.1]), torch.tensor([0.6]), "the law")
+    said = message_of(expect_close, torch.tensor([0.1, float("inf")]), torch.tensor([0.6, 0.4]), "the distribution")
+    assert said == "infinity in the distribution in 1 of 2 numbers (at=[1], got=[0.1, inf], want=[0.6, 0.4])"
+    assert "(got=[0.1], want=[0.6])" in message_of(
+        expect_close, torch.tensor([0.1]), torch.tensor([0.6]), "the distribution"
+    )
 
 
 def test_expect_equal_takes_equal_values():
@@ -123,8 +123,8 @@ def test_expect_close_refuses_what_is_no_number_close_by(bad):
 
 def test_expect_close_names_nan_and_wrong_shapes():
     want = torch.ones(2)
-    assert "NaN" in message_of(expect_close, torch.tensor([1.0, float("nan")]), want, "the law")
-    assert "wrong shape" in message_of(expect_close, torch.ones(2, 1), want, "the law")
+    assert "NaN" in message_of(expect_close, torch.tensor([1.0, float("nan")]), want, "the distribution")
+    assert "wrong shape" in message_of(expect_close, torch.ones(2, 1), want, "the distribution")
     expect_close(torch.tensor([1.0, float("-inf")]), torch.tensor([1.0, float("-inf")]), "the logits")
 
 
@@ -249,12 +249,9 @@ def test_what_goes_wrong_is_said_in_plain_words():
     assert "type object cannot cross" in message_of(call, "odd")
 
 
-def write_task(folder: Path, visible: str = "", checks: str = "") -> Path:
-    head = "from autograder.engine import check\n\n\n"
-    (folder / "task.toml").write_text(TASK)
-    (folder / "visible.py").write_text(head + visible)
-    (folder / "checks.py").write_text(head + checks)
-    return folder
+def task_of(folder: Path, visible: str = "", checks: str = "") -> Path:
+    head = "from autograder.checks import check\n\n\n"
+    return write_task(folder, TASK, {"one": head + visible}, {"one": head + checks})
 
 
 CHECK = '@check("{exercise}", points={points})\ndef {name}(call, rng):\n    """It works.\n\n    Why."""\n\n\n'
@@ -263,7 +260,7 @@ CHECK = '@check("{exercise}", points={points})\ndef {name}(call, rng):\n    """I
 def test_load_task_reads_checks_in_order(tmp_path):
     visible = CHECK.format(exercise="one", points=0, name="seen")
     hidden = CHECK.format(exercise="one", points=1.5, name="b") + CHECK.format(exercise="one", points=1, name="a")
-    checks = load_task(write_task(tmp_path, visible, hidden)).checks["one"]
+    checks = load_task(task_of(tmp_path, visible, hidden)).checks["one"]
     assert [(one.name, one.points, one.visible, one.title) for one in checks] == [
         ("seen", 0, True, "It works."),
         ("b", 1.5, False, "It works."),
@@ -275,15 +272,39 @@ def test_load_task_reads_checks_in_order(tmp_path):
 def test_load_task_refuses_unknown_exercises_and_equal_names(tmp_path):
     one = CHECK.format(exercise="one", points=1, name="same")
     with pytest.raises(ValueError, match="more than one check is named 'same'"):
-        load_task(write_task(tmp_path, one, one))
+        load_task(task_of(tmp_path, one, one))
     with pytest.raises(ValueError, match=r"'two', which task.toml does not have"):
-        load_task(write_task(tmp_path, CHECK.format(exercise="two", points=1, name="other")))
+        load_task(task_of(tmp_path, CHECK.format(exercise="two", points=1, name="other")))
 
 
-def test_speed_checks_have_rising_knots():
-    for knots in ([(1.5, 0), (1.0, 1)], [(1.0, 1), (2.0, 0.5)], [(1.0, 0), (2.0, 2)]):
-        with pytest.raises(ValueError, match="knot"):
-            speed_check("one", function="f", points=1, knots=knots, baselines={"ours": "m:f"})
+def test_load_task_refuses_what_stands_in_the_wrong_file(tmp_path):
+    folder = task_of(tmp_path, "", CHECK.format(exercise="one", points=1, name="a"))
+    (folder / "checks" / "one.py").rename(folder / "checks" / "shared.py")
+    with pytest.raises(ValueError, match=r"shared\.py: the check 'a' is for 'one': move it to one\.py"):
+        load_task(folder)
+    (folder / "checks" / "shared.py").unlink()
+    (folder / "host_two.py").write_text("def f(): ...")
+    with pytest.raises(ValueError, match=r"host_two\.py: task\.toml has no exercise 'two'"):
+        load_task(folder)
+    (folder / "host_two.py").unlink()
+    for code in ('setup = "import torch"\n' + TASK, TASK + 'host = "def f(): ..."\n'):
+        (folder / "task.toml").write_text(code)
+        with pytest.raises(ValueError, match=r"task\.toml: it holds no code"):
+            load_task(folder)
+
+
+def test_a_task_has_its_setup_and_hosts_from_files(tmp_path):
+    folder = task_of(tmp_path)
+    (folder / "setup.py").write_bytes(b"import torch\r\n")
+    (folder / "host_one.py").write_text("def one(): ...\n")
+    task = load_task(folder)
+    assert (task.setup, task.exercises["one"].host) == ("import torch\n", "def one(): ...\n")
+
+
+def test_speed_checks_have_rising_thresholds():
+    for thresholds in ([(1.5, 0), (1.0, 1)], [(1.0, 1), (2.0, 0.5)], [(1.0, 0), (2.0, 2)]):
+        with pytest.raises(ValueError, match="threshold"):
+            speed_check("one", function="f", points=1, thresholds=thresholds, baselines={"ours": "m:f"})
 
 
 def test_run_check_lets_bugs_of_ours_through():
@@ -292,8 +313,8 @@ def test_run_check_lets_bugs_of_ours_through():
         raise KeyError("ours")
 
     with pytest.raises(KeyError):
-        run_check(buggy.check, LocalCall({}), generator(b"k"))
-    assert run_check(check("one")(lambda call, rng: call("f")).check, LocalCall({}), generator(b"k")).passed is False
+        run_check(buggy.check, LocalCall({}), Draws(b"k"))
+    assert run_check(check("one")(lambda call, rng: call("f")).check, LocalCall({}), Draws(b"k")).passed is False
 
 
 def test_a_check_that_stumbles_over_a_result_fails_and_does_not_crash():
@@ -301,27 +322,9 @@ def test_a_check_that_stumbles_over_a_result_fails_and_does_not_crash():
     def arithmetic(call, rng):
         assert call("f") - 1 == 0
 
-    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: "text"}), generator(b"k"))
+    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: "text"}), Draws(b"k"))
     assert not outcome.passed
     assert "`f` returned a str that cannot be used here (TypeError" in outcome.message
     assert "arithmetic" in outcome.log
-    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: None}), generator(b"k"))
+    outcome = run_check(arithmetic.check, LocalCall({"f": lambda: None}), Draws(b"k"))
     assert outcome.message == "`f` returned None; is a `return` missing?"
-
-
-def test_inputs_depend_on_the_key_and_every_name():
-    draws = {
-        float(torch.rand((), generator=generator(*names)))
-        for names in ((b"a", "x"), (b"b", "x"), (b"a", "y"), (b"a", "x", 1))
-    }
-    assert len(draws) == 4
-    assert torch.equal(torch.rand(3, generator=generator(b"a", "x")), torch.rand(3, generator=generator(b"a", "x")))
-
-
-def test_a_generator_is_a_twister_whose_every_word_comes_from_the_key():
-    digest = hmac.new(b"key", b"name\x001", "sha256").digest()
-    words = np.frombuffer(hashlib.shake_256(digest).digest(4 * 624), "<u4")
-    twister = np.random.MT19937()
-    twister.state = {"bit_generator": "MT19937", "state": {"key": words, "pos": 624}}
-    expected = torch.from_numpy((twister.random_raw(2000) % 2**16).astype(np.int64))
-    assert torch.equal(torch.randint(2**16, (2000,), generator=generator(b"key", "name", 1)), expected)

@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from autograder.execution import Problem, find, fresh, invoke, resolve, run_cell
+from autograder.runtime.execution import Problem, find, fresh, invoke, resolve, run_cell
 
 
 def problem_of(cell: str, call: str) -> str:
@@ -90,5 +90,5 @@ def test_what_cannot_be_resolved_is_named():
     assert resolve("math:pi", {}) == pytest.approx(3.14159, abs=1e-5)
     assert resolve(":own", {"own": 3}) == 3
     for target in ("nowhere:x", "math:tau2", ":absent"):
-        with pytest.raises(Problem, match="cannot be had here"):
+        with pytest.raises(Problem, match="is not available here"):
             resolve(target, {})

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder.bundle import Bundle
-from autograder.controller import Graded, Report, grade
-from autograder.feedback import said_and_values, write_feedback
-from autograder.pages import number
-from autograder.result import CheckResult, ExerciseResult, Result, parse_result
+from autograder.cells.bundle import Bundle
+from autograder.controller.grading import grade
+from autograder.controller.names import file_name
+from autograder.controller.record import ClassRecord, Record
+from autograder.controller.result import CheckResult, ExerciseResult, Result, parse_result
+from autograder.reports.feedback import said_and_values, write_feedback
+from autograder.wire.text import number
 from tests.autograder.toy import TOY, Toy
 
 EVIL = "<script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>"
@@ -53,13 +55,15 @@ def row(status: str, score: float = 0.0, best: float = 1.0, message: str = "") -
     return CheckResult("secret_function_name", "A title", score, best, status, message, {"speedup": 1.7654321})
 
 
-def page(toy: Toy, graded: Graded) -> str:
-    paths = write_feedback(toy.course, Report(TOY, (graded,)))
+def page(toy: Toy, graded: Record) -> str:
+    paths = write_feedback(toy.course, ClassRecord(TOY, (graded,)))
     return paths[0].read_text()
 
 
-def graded(found: Result | None, student: str = "ann", **options) -> Graded:
-    return Graded(student, Bundle(TOY, {"add": "x", "double": None}, options.pop("notes", ())), found, **options)
+def graded(found: Result | None, student: str = "ann", **options) -> Record:
+    """The record of a student, of whom there is nothing to read where there is no result."""
+    bundle = Bundle(TOY, {"add": "x", "double": None}, options.pop("notes", ()), readable=found is not None)
+    return Record(student, bundle, found, **options)
 
 
 def test_page_shows_score_checks_messages_and_notes(toy: Toy) -> None:
@@ -125,12 +129,12 @@ def test_checks_without_points_stand_apart_from_those_that_give_them(toy: Toy) -
 
 
 def test_index_links_every_page_and_old_pages_go(toy: Toy) -> None:
-    both = Report(TOY, (graded(result(a=row("passed", 1.0))), graded(None, student="bob & co")))
+    both = ClassRecord(TOY, (graded(result(a=row("passed", 1.0))), graded(None, student="bob & co")))
     *pages, index = write_feedback(toy.course, both)
     links = [given["href"] for tag, given in Tags(index.read_text()).tags if tag == "a"]
-    assert links == ["class.html", "ann/index.html", "bob%20%26%20co/index.html"]
+    assert links == ["class.html", "ann/index.html", f"{file_name('bob & co')}/index.html"]
     assert all(path.is_file() for path in pages)
-    write_feedback(toy.course, Report(TOY, both.students[:1]))
+    write_feedback(toy.course, ClassRecord(TOY, both.students[:1]))
     assert sorted(path.name for path in index.parent.iterdir()) == ["ann", "class.html", "index.html"]
 
 
@@ -142,24 +146,14 @@ def test_a_page_that_did_not_change_is_not_written_again(toy: Toy) -> None:
     assert {path: path.stat().st_mtime_ns for path in index.parent.rglob("*.html")} == stamps
 
 
-def test_pages_of_others_stay_when_one_student_is_graded(toy: Toy) -> None:
-    both = Report(TOY, (graded(None), graded(None, student="bob")))
-    *_, index = write_feedback(toy.course, both)
-    before = index.read_text()
-    paths = write_feedback(toy.course, Report(TOY, (graded(result(a=row("passed", 1.0))),)), whole_class=False)
-    assert [path.parent.name for path in paths] == ["ann"]
-    assert (index.parent / "bob" / "index.html").is_file()
-    assert index.read_text() == before
-
-
 TIMED = {
     "interval": {"median": 1.3412, "low": 1.2034, "high": 1.4499},
-    "knots": [[1.0, 0], [1.5, 3]],
+    "thresholds": [[1.0, 0], [1.5, 3]],
     "samples": [{"student": [0.987654]}],
 }
 
 
-def test_a_speedup_is_drawn_over_its_knots_and_said_in_words(toy: Toy) -> None:
+def test_a_speedup_is_drawn_over_its_thresholds_and_said_in_words(toy: Toy) -> None:
     fast = replace(row("passed", 2.0, 3.0, "1.34 times as fast"), details=TIMED)
     text = page(toy, graded(result(a=fast)))
     (drawn,) = [given for tag, given in Tags(text).tags if tag == "svg"]
@@ -169,13 +163,15 @@ def test_a_speedup_is_drawn_over_its_knots_and_said_in_words(toy: Toy) -> None:
     assert "0 points at 1 times, 3 points at 1.5 times" in said
     assert "0.987654" not in text
     places = [float(x) for x in re.findall(r"<circle cx=([\d.]+)", text)]
-    knots = [float(x) for x in re.findall(r"<path d='M([\d.]+) 48v14'/>", text)]
-    assert knots[0] < places[0] < knots[1]
+    thresholds = [float(x) for x in re.findall(r"<path d='M([\d.]+) 48v14'/>", text)]
+    assert thresholds[0] < places[0] < thresholds[1]
     assert len(re.findall(r"M[\d.]+ 52v6", text)) == 6  # one for each half point
 
 
 def test_a_disturbed_timing_has_no_drawing(toy: Toy) -> None:
-    disturbed = replace(row("not_graded", message="too busy"), details={"interval": None, "knots": TIMED["knots"]})
+    disturbed = replace(
+        row("not_graded", message="too busy"), details={"interval": None, "thresholds": TIMED["thresholds"]}
+    )
     assert "<svg" not in page(toy, graded(result(a=disturbed)))
 
 
@@ -194,7 +190,7 @@ def test_the_first_wrong_value_stands_out_with_yours_and_the_expected(toy: Toy) 
 
 
 def test_values_are_taken_out_of_every_message_that_fail_makes() -> None:
-    from autograder.expect import CheckFailed, expect_close, expect_equal, explained, fail
+    from autograder.checks.expect import CheckFailed, expect_close, expect_equal, explained, fail
 
     def said(action) -> tuple[str, dict[str, str]]:
         with pytest.raises(CheckFailed) as caught:
@@ -215,8 +211,8 @@ def test_values_are_taken_out_of_every_message_that_fail_makes() -> None:
     assert said(with_reason) == ("it raised Most likely: no such row.", {"got": "1"})
 
 
-def class_text(toy: Toy, *students: Graded) -> str:
-    *_, about_class, index = write_feedback(toy.course, Report(TOY, students))
+def class_text(toy: Toy, *students: Record) -> str:
+    *_, about_class, index = write_feedback(toy.course, ClassRecord(TOY, students))
     assert "class.html" in index.read_text()
     return about_class.read_text()
 
@@ -230,15 +226,14 @@ def test_class_page_counts_scores_failures_and_who_is_to_be_looked_at(toy: Toy) 
         graded(result(a=hard, b=replace(easy, **right), c=gpu), student="ann"),
         graded(result(a=hard, b=replace(easy, **right), d=replace(disturbed, max=0.0)), student="bob"),
         graded(result(a=replace(hard, **right), b=easy), student="cat"),
-        graded(result(a=replace(hard, status="flagged", message="a library kernel?"), b=easy), student="dan"),
+        graded(result(a=hard, b=easy), student="dan"),
         graded(None, student="eve", problem="It is not valid JSON."),
     ]
     page = class_text(toy, *students)
     text = " ".join(Tags(page).text.split())
     assert "4 students have a score. Median 50% of the points" in text
     assert text.index("Hard <one> (Addition) 75% 3 of 4") < text.index("Easy one (Addition) 50% 2 of 4")
-    flagged, busy, none = (text.index(part) for part in ("Flagged", "Timing too disturbed", "Not graded"))
-    assert flagged < text.index("dan , add: Hard <one> a library kernel?") < busy
+    busy, none = (text.index(part) for part in ("Timing too disturbed", "Not graded"))
     assert busy < text.index("bob , add: Fast too busy") < none
     assert none < text.index("eve : It is not valid JSON.")
     assert none < text.index("add: On a GPU (1 students)")
@@ -247,7 +242,7 @@ def test_class_page_counts_scores_failures_and_who_is_to_be_looked_at(toy: Toy) 
 
 
 def test_class_page_shows_no_test_code_and_escapes_everything(toy: Toy) -> None:
-    evil = replace(row("flagged", message=EVIL), title=EVIL, details={"seed": 4242})
+    evil = replace(row("failed", message=EVIL), title=EVIL, details={"seed": 4242})
     text = class_text(toy, graded(result(a=evil), student=EVIL.replace("/", "")), graded(None, problem=EVIL))
     assert not {name for name, _ in Tags(text).tags} & {"script", "img"}
     for secret in ("secret_function_name", "seed 12345", "4242", "1.7654321"):
@@ -283,7 +278,7 @@ def raw(**changes: object) -> dict:
     ],
 )
 def test_a_result_that_cannot_be_true_is_refused(changes: dict) -> None:
-    from autograder.course import CannotGrade
+    from autograder.wire.errors import CannotGrade
 
     assert parse_result(raw(), "k").score == 1.0
     with pytest.raises(CannotGrade, match="not usable"):
@@ -305,7 +300,7 @@ def test_pages_are_readable_in_a_browser(toy: Toy, tmp_path: Path) -> None:
 
     timed = replace(row("passed", 1.0), details=TIMED)
     found = result(a=timed, b=row("failed", message="a long message " * 30 + "(got=1, want=2)"), c=row("not_graded"))
-    *_, index = write_feedback(toy.course, Report(TOY, (graded(found, notes=("A note.",)),)))
+    *_, index = write_feedback(toy.course, ClassRecord(TOY, (graded(found, notes=("A note.",)),)))
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
         for scheme in ("light", "dark"):
@@ -318,4 +313,29 @@ def test_pages_are_readable_in_a_browser(toy: Toy, tmp_path: Path) -> None:
                 assert part in view.inner_text("main")
             assert problems == []
             view.close()
+        browser.close()
+
+
+@pytest.mark.slow
+def test_the_index_sorts_by_any_column_and_keeps_dashes_last(toy: Toy) -> None:
+    from playwright.sync_api import sync_playwright
+
+    scores = {"ann": 1.0, "bob": 10.0, "cat": 2.0}
+    students = [graded(result(a=row("passed", score, 10.0)), student=name) for name, score in scores.items()]
+    *_, index = write_feedback(
+        toy.course, ClassRecord(TOY, (*students, graded(None, student="dan", problem="Broken.")))
+    )
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+        view = browser.new_page(viewport={"width": 1200, "height": 800})
+        view.goto(index.as_uri())
+        assert view.evaluate(
+            "document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth"
+        )
+        orders = []
+        for name in ("score", "score", "student", "student"):
+            view.get_by_role("button", name=name).click()
+            orders.append("".join(text[0] for text in view.locator("tbody th").all_inner_texts()))
+        assert orders == ["acbd", "bcad", "abcd", "dcba"]
+        assert view.locator("th[aria-sort=descending]").inner_text().startswith("student")
         browser.close()

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.answers import solution_cells
-from autograder.calls import Call, LocalCall
-from autograder.course import Course
-from autograder.engine import Check, CheckFailed, generator, load_task, run_check
-from autograder.execution import resolve, run_cell
-from autograder.values import Callback, Remote, Seed
+from autograder.assurance.answers import solution_cells
+from autograder.checks import Check, CheckFailed, Draws, load_task, run_check
+from autograder.checks.calls import Call, LocalCall
+from autograder.controller.course import Course
+from autograder.runtime.execution import resolve, run_cell
+from autograder.wire.values import Callback, Remote, Seed
 from tests.autograder.toy import ROOT
 
 COURSE = Course(ROOT)
@@ -103,7 +103,7 @@ class Watched(LocalCall):
 def test_giving_back_what_was_given_earns_no_point(assignment: str, one: Check) -> None:
     earned = []
     for name, program in programs().items():
-        if run_check(one, Doing(program), generator(b"key", one.name)).passed:
+        if run_check(one, Doing(program), Draws(b"key", one.name)).passed:
             earned.append(name)
     assert earned == []
 
@@ -120,7 +120,7 @@ def test_no_check_asks_the_same_under_another_key(assignment: str, one: Check) -
         run_cell(solutions[one.exercise], one.exercise, functions)
         call = Watched(functions)
         with contextlib.suppress(CheckFailed):
-            one.run(call, generator(key, one.name))
+            one.run(call, Draws(key, one.name))
         asked.append(call.seen)
     assert asked[0], one.name
     assert asked[0] != asked[1]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from autograder.calls import Call
-from autograder.course import Course
-from autograder.engine import UNUSABLE, Check, CheckFailed, generator, load_task, run_check
+from autograder.checks import UNUSABLE, Check, CheckFailed, Draws, load_task, run_check
+from autograder.checks.calls import Call
+from autograder.controller.course import Course
 from tests.autograder.toy import ROOT
 
 COURSE = Course(ROOT)
@@ -80,7 +80,7 @@ class Returning(Call):
 def test_no_value_earns_a_point_or_breaks_a_check(one: Check) -> None:
     passed = []
     for name, value in VALUES.items():
-        outcome = run_check(one, Returning(value), generator(b"key", one.name))
+        outcome = run_check(one, Returning(value), Draws(b"key", one.name))
         assert len(outcome.message) < 1500, name
         passed += [name] if outcome.passed and one.points else []
     assert passed == []
@@ -88,7 +88,7 @@ def test_no_value_earns_a_point_or_breaks_a_check(one: Check) -> None:
 
 @pytest.mark.parametrize("one", [one for one in CHECKS if one.speed is not None], ids=lambda one: one.name)
 def test_no_value_passes_for_the_answer_of_a_timed_call(one: Check) -> None:
-    trial = one.run(generator(b"key", one.name, 0))
+    trial = one.run(Draws(b"key", one.name, 0))
     for value in VALUES.values():
         with pytest.raises((CheckFailed, *UNUSABLE)):
             trial.verify(value)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from autograder import engine, judge, sandbox, speed
-from autograder.judge import BadJob, Job, Judge
-from autograder.sources import JUDGE_SIDE, judge_version, modules_behind
-from autograder.workspace import PACKAGE
+from autograder import NODE, rooms_in
+from autograder.checks import Outcome, unusable
+from autograder.judge import judge, sandbox, speed
+from autograder.judge.job import BadJob, JobFile
+from autograder.judge.judge import Judge
+from autograder.judge.version import judge_version
+from autograder.judge.workspace import PACKAGE
 from tests.autograder.toy_judge import ASSIGNMENT, RIGHT, TOY, job, judged, messages, statuses
 
 pytestmark = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
@@ -57,12 +60,12 @@ def test_many_rows_with_nothing_in_them_are_a_wrong_answer_and_no_failure_of_the
     assert "more than the 16 MB that one message may bring" in messages(exercise)["doubles_any_number"]
 
 
-def test_a_wrong_law_and_a_wrong_use_of_the_model_are_seen():
+def test_a_wrong_distribution_and_a_wrong_use_of_the_model_are_seen():
     cell = "def draw(p, g):\n    return int(torch.multinomial(torch.ones(3), 1, generator=g))\n"
     exercise = judged({"draw": cell + "def ask(m, x):\n    return m('x' if isinstance(x, torch.Tensor) else x)\n"})[
         "draw"
     ]
-    assert "does not follow the right law" in messages(exercise)["draws_follow_the_law"]
+    assert "do not follow the right distribution" in messages(exercise)["draws_follow_the_distribution"]
     assert messages(exercise)["asks_the_model_once"] == "the model was given something else than a tensor"
     assert exercise["score"] == 1
 
@@ -143,7 +146,7 @@ def test_a_check_that_takes_the_judge_too_long_fails_where_the_result_is_to_blam
             except RuntimeError as error:
                 if not answered:
                     raise
-                return engine.Outcome(False, engine.unusable(error))
+                return Outcome(False, unusable(error))
 
         return run
 
@@ -220,7 +223,7 @@ def test_a_setup_that_does_not_run_is_our_fault():
 def test_a_job_that_makes_no_sense_is_refused(changes):
     sound = vars(job({"double": ""}))
     with pytest.raises(BadJob):
-        Judge(Job(**{**sound, **changes}))
+        Judge(JobFile(**{**sound, **changes}))
 
 
 def run_judge(tmp_path, content, *options, **environment):
@@ -259,9 +262,9 @@ def test_the_command_leaves_a_whole_result_and_tells_its_progress(tmp_path):
 GREEDY = """
 import sys
 
-from autograder import judge
-from autograder.calls import Call
-from autograder.engine import Check, run_check
+from autograder.judge import judge
+from autograder.checks.calls import Call
+from autograder.checks import Check, run_check
 
 
 class Small(Call):
@@ -325,10 +328,10 @@ def _descendants(pid: int) -> list[int]:
 
 
 def test_the_judges_version_covers_all_of_its_code():
-    program = "import sys, autograder.judge, autograder.nursery, autograder.bounds\nprint(*sys.modules)"
+    program = "import sys, autograder.judge.judge, autograder.worker.fork_server\nprint(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     ours = {name.removeprefix("autograder.") for name in loaded if name.startswith("autograder.")}
-    assert ours <= {path.stem for path in modules_behind(*JUDGE_SIDE)}
+    assert {name.partition(".")[0] for name in ours} <= set(rooms_in(NODE))
 
 
 def test_judge_and_controller_agree_on_the_judges_version():

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder.controller import grade
-from autograder.course import Course
-from autograder.feedback import write_feedback
-from autograder.package import build_zip
-from autograder.release import REGION, secret_lines, solution_text
+from autograder.checks.task_files import kept, shipped
+from autograder.controller.course import Course
+from autograder.controller.grading import grade
+from autograder.controller.release import REGION, secret_lines, solution_text
+from autograder.controller.student_zip import build_zip
+from autograder.reports.feedback import write_feedback
 from tests.autograder.toy import ROOT, TOY, Toy, link_repository
 
 COURSE = Course(ROOT)
@@ -24,11 +25,9 @@ def hidden_lines(assignment: str) -> set[str]:
     The library is one, and so are the chapters, which derive the naive version of much that is asked for.
     """
     tasks, open_files = COURSE.tasks(assignment), [*(ROOT / "lib").rglob("*.py"), *(ROOT / "book").glob("*.md")]
-    shown = (tasks / "visible.py").read_text() + "".join(path.read_text() for path in open_files)
+    shown = "".join(path.read_text() for path in [*shipped(tasks), *open_files])
     shown += REGION.sub("", COURSE.master(assignment).read_text())  # what the master itself tells students
-    models = tasks / "models.py"
-    files = [tasks / "checks.py", *([models] if models.is_file() else [])]
-    lines = {line.strip() for file in files for line in file.read_text().splitlines()}
+    lines = {line.strip() for file in kept(tasks) for line in file.read_text().splitlines()}
     lines |= secret_lines(solution_text(COURSE, assignment))
     return {line for line in lines if len(line) > SHORT and re.search(r"[=(]", line) and line not in shown}
 
@@ -43,7 +42,7 @@ def test_no_hidden_line_is_in_a_student_notebook(assignment: str) -> None:
 
 
 def test_canaries_reach_no_page_and_no_log_of_a_class(toy: Toy) -> None:
-    checks = toy.course.tasks(TOY) / "checks.py"
+    checks = toy.course.tasks(TOY) / "checks" / "add.py"
     checks.write_text(checks.read_text() + "\n\nORACLE = 'canary-oracle'\n")
     toy.course.secret_path.write_text("ca" * 32)
     toy.course.secret_path.chmod(0o600)
@@ -63,7 +62,9 @@ def test_no_hidden_line_is_in_the_zip(assignment: str, tmp_path: Path) -> None:
     secret = hidden_lines(assignment)
     with zipfile.ZipFile(build_zip(link_repository(tmp_path), assignment)) as archive:
         for name in archive.namelist():
-            assert not re.search(r"checks\.py|mutants|exploits|solutions|judge|ledger|sample_class", name), name
+            assert not re.search(
+                r"tasks/\w+/(checks|oracles)|mutants|exploits|solutions|judge|ledger|sample_class", name
+            ), name
             if not name.endswith(".whl"):
                 text = archive.read(name).decode().replace('\\"', '"')
                 assert [line for line in secret if line in text] == [], name

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder.answers import solution_cells
-from autograder.course import Course, UsageError, write_durably
-from autograder.package import build_zip
-from autograder.release import ReleaseError, points_of_checks, release, secret_lines, solution_text
+from autograder.assurance.answers import solution_cells
+from autograder.controller.course import Course
+from autograder.controller.release import ReleaseError, points_of_checks, release, secret_lines, solution_text
+from autograder.controller.student_zip import build_zip
+from autograder.wire.errors import UsageError
+from autograder.wire.files import write_durably
 from tests.autograder.toy import CHECKS, MASTER, ROOT, TOY, Toy, link_repository, make_toy_course
 
 PYPROJECT = """[build-system]
@@ -106,12 +109,13 @@ def test_unknown_assignment_names_the_known(toy: Toy) -> None:
 
 
 def test_points_are_read_without_running_the_checks(tmp_path: Path) -> None:
-    path = tmp_path / "checks.py"
-    path.write_text(CHECKS + "raise SystemExit('must not run')\n")
-    assert points_of_checks(path) == {"add": 2.0, "double": 3.0}
+    path, other = tmp_path / "add.py", tmp_path / "double.py"
+    path.write_text(CHECKS["add"] + "raise SystemExit('must not run')\n")
+    other.write_text(CHECKS["double"])
+    assert points_of_checks([path, other]) == {"add": 2.0, "double": 3.0}
     path.write_text('@check("add", points=N)\ndef f(call, rng): ...\n')
     with pytest.raises(ReleaseError, match="points=<number>"):
-        points_of_checks(path)
+        points_of_checks([path])
 
 
 def _with_library(toy: Toy) -> None:
@@ -129,9 +133,7 @@ def test_zip_can_be_completed_in_an_empty_place(toy: Toy, tmp_path: Path) -> Non
         names = archive.namelist()
         contents = b"".join(archive.read(name) for name in names)
         archive.extractall(place)
-    assert not [
-        name for name in names if "checks.py" in name or "mutant" in name or "judge" in name or "ledger" in name
-    ]
+    assert not [name for name in names if re.search(r"tasks/\w+/checks|oracles|mutant|judge|ledger", name)]
     assert b"canary" not in contents
     folder = place / TOY
     assert {"README.md", "requirements.txt", f"{TOY}.ipynb", "nimblelm-0.1.0-py3-none-any.whl"} <= set(

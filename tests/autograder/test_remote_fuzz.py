@@ -6,8 +6,8 @@ import struct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograder.engine import Callback, CheckFailed
-from tests.autograder.test_remote import frame, hostile
+from autograder.checks import Callback, CheckFailed
+from tests.autograder.test_hostile_worker import frame, hostile
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from autograder.cli import app
-from autograder.course import Course, UsageError, write_durably
-from autograder.package import build_zip
-from autograder.release import secret_lines, solution_text
-from autograder.student import main, next_hint, reset
+from autograder.controller.course import Course
+from autograder.controller.release import secret_lines, solution_text
+from autograder.controller.student_zip import build_zip
+from autograder.student.commands import main, next_hint, reset
+from autograder.wire.errors import UsageError
+from autograder.wire.files import write_durably
 from tests.autograder.toy import ROOT, TASK, TOY, Toy, link_repository
 
 REPOSITORY = Course(ROOT)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.workspace import Workspace
+from autograder.judge.workspace import Workspace
 
 MODULES = ("one/__init__", "one/solver", "one/helper", "one/deep/__init__", "one/deep/a", "one/deep/b", "two/__init__")
 

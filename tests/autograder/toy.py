@@ -3,13 +3,19 @@
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from autograder.answers import AnswerFile, answered_notebook, solution_cells
-from autograder.bundle import ReleasedNotebook
-from autograder.course import Course, write_durably
-from autograder.judging import Policy
+from autograder.assurance.answers import AnswerFile, answered_notebook, solution_cells
+from autograder.cells.released import ReleasedNotebook
+from autograder.controller import gradebook
+from autograder.controller.course import Course
+from autograder.controller.grading import grade
+from autograder.controller.judge_runs import Policy
+from autograder.controller.record import ClassRecord
+from autograder.wire.files import write_durably
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = "a90_toy"
@@ -81,7 +87,6 @@ check.hidden("double")
 
 TASK = """title = "A toy"
 chapter = "book/none"
-setup = "import math"
 
 [[exercise]]
 id = "add"
@@ -102,7 +107,8 @@ injects = { add = "operator:add" }
 deadline_s = 20
 """
 
-VISIBLE = '''from autograder.engine import check, fail
+VISIBLE = {
+    "add": '''from autograder.checks import check, fail
 
 
 @check("add")
@@ -110,6 +116,8 @@ def adds_one_and_two(call, rng):
     """One and two make three."""
     if (got := call("add", 1, 2)) != 3:
         fail("add gives something else for 1 and 2", got=got, want=3)
+''',
+    "double": '''from autograder.checks import check, fail
 
 
 @check("double")
@@ -117,17 +125,17 @@ def doubles_four(call, rng):
     """Twice four is eight."""
     if (got := call("double", 4)) != 8:
         fail("double gives something else for 4", got=got, want=8)
-'''
+''',
+}
 
-CHECKS = '''import torch
-
-from autograder.engine import check, fail
+CHECKS = {
+    "add": '''from autograder.checks import check, fail, integer
 
 
 @check("add", points=1)
 def adds_any_numbers(call, rng):
     """Any two numbers are added."""
-    a, b = torch.randint(-99, 99, (2,), generator=rng).tolist()
+    a, b = integer(rng, -99, 99), integer(rng, -99, 99)
     if call("add", a, b) != a + b:
         fail("the sum is wrong: is a sign lost?")
 
@@ -137,15 +145,18 @@ def adds_negative_numbers(call, rng):
     """Negative numbers are added."""
     if call("add", -1, -2) != -3:
         fail("the sum of negative numbers is wrong")
+''',
+    "double": '''from autograder.checks import check, fail, integer
 
 
 @check("double", points=3)
 def doubles_any_number(call, rng):
     """Any number is doubled."""
-    a = torch.randint(1, 99, (1,), generator=rng).item()
+    a = integer(rng, 1, 99)
     if call("double", a) != 2 * a:
         fail("not twice the number")
-'''
+''',
+}
 
 JUDGE = '''"""Stands in for the judge: looks for phrases in the source and writes the result they ask for."""
 import json, os, sys, time
@@ -169,23 +180,25 @@ for name in wanted:
         continue
     worth = points[name] if job["hidden"] else 0
     status = "graded"
-    if "JUDGE_DISTURBED" in source:
-        status = "invalid"
     if "JUDGE_NEEDS_GPU" in source:
         status = "not_graded"
     one = {"name": name + "_is_right", "title": "It <b>works</b>", "points": worth * passed, "max": worth,
            "status": "passed" if passed else "failed", "message": "" if passed else "look at the <sign>"}
     checks = [one]
-    if status == "invalid":
-        checks.append({"name": "fast", "title": "Fast", "points": 0, "max": 1, "status": "invalid", "message": "noise"})
-    exercises[name] = {"score": worth * passed, "max": worth if status == "graded" else worth + 1,
-                       "status": status, "checks": checks, "log": ""}
+    if "JUDGE_DISTURBED" in source:
+        checks.append({"name": "fast", "title": "Fast", "points": 0, "max": 1, "status": "not_graded",
+                       "message": "noise", "details": {"interval": None}})
+    exercises[name] = {"score": worth * passed, "max": worth, "status": status, "checks": checks, "log": ""}
 result = {"key": job["key"], "judge_version": "fake", "sandbox": "none", "exercises": exercises, "seconds": 0.0}
 if "JUDGE_LIES" in str(job["cells"]):
     result["exercises"]["add"]["score"] = float("nan")
 json.dump(result, open(sys.argv[2] + ".tmp", "w"))
 os.replace(sys.argv[2] + ".tmp", sys.argv[2])
 '''
+
+
+ADD = "def add(a, b):\n    return a + b"
+DOUBLE = "def double(a):\n    return add(a, a)"
 
 
 class Toy:
@@ -231,13 +244,31 @@ def link_repository(root: Path) -> Course:
     return Course(root)
 
 
+def write_task(folder: Path, task: str, visible: Mapping[str, str], checks: Mapping[str, str], setup: str = "") -> Path:
+    """A task's folder with the files of its exercises."""
+    write_durably(folder / "task.toml", task)
+    write_durably(folder / "setup.py", setup)
+    for kind, files in (("visible", visible), ("checks", checks)):
+        for name, text in files.items():
+            write_durably(folder / kind / f"{name}.py", text)
+    return folder
+
+
 def make_toy_course(root: Path) -> Course:
     """Write the toy assignment's files under `root`."""
     course = Course(root)
     root.mkdir(exist_ok=True)
     shutil.copy(ROOT / "nbgrader_config.py", root)
     write_durably(course.master(TOY), MASTER)
-    write_durably(course.tasks(TOY) / "task.toml", TASK)
-    write_durably(course.tasks(TOY) / "visible.py", VISIBLE)
-    write_durably(course.tasks(TOY) / "checks.py", CHECKS)
+    write_task(course.tasks(TOY), TASK, VISIBLE, CHECKS, "import math\n")
     return course
+
+
+def graded(toy: Toy, **options: Any) -> ClassRecord:
+    """The class as it is after grading."""
+    return grade(toy.course, TOY, policy=toy.policy, **options)
+
+
+def book(toy: Toy) -> dict[str, dict[str, float | None]]:
+    """What nbgrader's gradebook holds."""
+    return gradebook.scores(toy.course, TOY)

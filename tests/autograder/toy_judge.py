@@ -5,12 +5,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from autograder.engine import load_task
-from autograder.judge import Job, Judge
-from autograder.process import Nursery
-from autograder.remote import Guard, Program, RemoteCall
-from autograder.sandbox import Limits
-from autograder.workspace import Workspace
+from autograder.checks import load_task
+from autograder.judge.job import JobFile
+from autograder.judge.judge import Judge
+from autograder.judge.program import Guard, Program
+from autograder.judge.remote_call import RemoteCall
+from autograder.judge.sandbox import Limits
+from autograder.judge.worker_process import ForkServer
+from autograder.judge.workspace import Workspace
 
 TOY = Path(__file__).parent / "toy_task"
 ASSIGNMENT = "a91_toy"
@@ -26,11 +28,11 @@ if str(TOY / "lib") not in sys.path:
     sys.path.append(str(TOY / "lib"))  # the toy's checks import its reference, as ours import lib
 
 
-def job(cells: dict[str, str | None] | None = None, **changes: Any) -> Job:
+def job(cells: dict[str, str | None] | None = None, **changes: Any) -> JobFile:
     """A job with right answers, except for the given cells; only their exercises, where cells are given."""
     options: dict[str, Any] = {"limits": {"speed": False}, "tasks": str(TOY / "tasks"), "lib": str(TOY / "lib")}
     options |= {"exercises": list(cells) if cells else None, **changes}
-    return Job(ASSIGNMENT, "key", options.pop("run_key", RUN_KEY), {**RIGHT, **(cells or {})}, **options)
+    return JobFile(ASSIGNMENT, "key", options.pop("run_key", RUN_KEY), {**RIGHT, **(cells or {})}, **options)
 
 
 def judged(cells: dict[str, str | None] | None = None, **changes: Any) -> dict[str, Any]:
@@ -47,9 +49,9 @@ def messages(exercise: dict[str, Any]) -> dict[str, str]:
 
 
 @cache
-def nursery(workspace: Workspace, limits: Limits = LIMITS, sandboxed: bool = True) -> Nursery:
+def fork_server(workspace: Workspace, limits: Limits = LIMITS, sandboxed: bool = True) -> ForkServer:
     """One for all tests on a workspace; it ends with them."""
-    return Nursery(workspace, limits, sandboxed)
+    return ForkServer(workspace, limits, sandboxed)
 
 
 def remote(
@@ -59,6 +61,6 @@ def remote(
     """Calls of the functions of a cell in a worker."""
     program = Program("cell", load_task(TOY / "tasks" / ASSIGNMENT).setup, injects or {}, source)
     guard = Guard(paths, masks, check_s, total_s)
-    call = RemoteCall(lambda: nursery(workspace, limits, sandboxed).start(masks), program, guard, b"key")
+    call = RemoteCall(lambda: fork_server(workspace, limits, sandboxed).start(masks), program, guard, b"key")
     call.begin("a check")
     return call

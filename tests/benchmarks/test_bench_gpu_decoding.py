@@ -15,8 +15,8 @@ import bench_gpu_decoding as bench
 from assisted import Assisted
 from report import ROOT
 
-from nimblelm.inference.pair import Pair
-from nimblelm.inference.sampling import GREEDY
+from nimblelm.inference.decoding.sampling import GREEDY
+from nimblelm.inference.speculative.pair import Pair
 from tests.inference.models import varied_pair
 
 PLAN = bench.Plan(count=24, lengths=(1, 3), trials=1, batches=2, repeats=1)

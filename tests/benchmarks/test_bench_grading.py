@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from autograder import gradebook
-from autograder.bundle import ReleasedNotebook, read_bundle
-from autograder.controller import grade
+from autograder.cells.bundle import read_bundle
+from autograder.cells.released import ReleasedNotebook
+from autograder.controller import gradebook
+from autograder.controller.grading import grade
 from tests.autograder.toy import TOY, Toy, make_toy_course
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 PROGRAM = (
     "import sys; from pathlib import Path; from tests.autograder.toy import TOY, Toy; "
-    "from autograder.controller import grade; toy = Toy(Path(sys.argv[1])); "
+    "from autograder.controller.grading import grade; toy = Toy(Path(sys.argv[1])); "
     "grade(toy.course, TOY, policy=toy.policy, workers=2)"
 )
 
@@ -59,7 +60,7 @@ def wait_for_runs(toy: Toy, count: int) -> None:
 @pytest.mark.slow
 def test_a_class_goes_on_where_a_kill_left_it_and_ends_as_if_there_had_been_none(tmp_path: Path) -> None:
     """Nothing that was finished is judged twice, nobody is lost, and gradebook and report are those of a quiet run."""
-    from autograder.release import release
+    from autograder.controller.release import release
 
     toys = {}
     for name in ("killed", "quiet"):

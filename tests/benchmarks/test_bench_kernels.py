@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROWS = {
     "bench_flash_decoding": {"flash decoding, KV over 256 MB, share of copy bandwidth": 0.7},
-    "bench_wq_matmul": {
+    "bench_weight_only_matmul": {
         "int8 weight-only, M=1, 16384^2, against cuBLAS bf16": 1.4,
         "int4 weight-only M=1": 1.5,
         "int4 weight-only M=16": 1.1,

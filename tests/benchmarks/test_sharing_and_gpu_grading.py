@@ -16,10 +16,10 @@ import torch
 from bench_gpu_grading import POINTS, SPEEDS, solution
 from carried import ROOT
 
-from autograder import sandbox
-from autograder.answers import solution_cells
-from autograder.course import Course
-from autograder.engine import load_task
+from autograder.assurance.answers import solution_cells
+from autograder.checks import load_task
+from autograder.controller.course import Course
+from autograder.judge import sandbox
 
 needs_bubblewrap = pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
 
@@ -66,8 +66,8 @@ def test_bubblewrap_is_brought_only_where_it_was_carried_along(tmp_path, monkeyp
 def test_the_cell_and_the_goals_are_those_of_the_assignment():
     assert solution() == solution_cells(Course(ROOT), "a04_flash_attention")["launch"]
     checks = load_task(ROOT / "autograder" / "tasks" / "a04_flash_attention").checks["launch"]
-    knots = {one.name: one.speed.knots[-1][0] for one in checks if one.speed}
-    assert knots == dict(SPEEDS.values())
+    thresholds = {one.name: one.speed.thresholds[-1][0] for one in checks if one.speed}
+    assert thresholds == dict(SPEEDS.values())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

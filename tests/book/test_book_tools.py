@@ -6,19 +6,27 @@ import re
 import pytest
 import torch
 from assignment_pages import student_page, write_assignment_pages
-from book_tools import benchmark_result, figures, new_figure, show, show_widget, widgets
+from book_tools import (
+    benchmark_result,
+    captions,
+    code_lines,
+    figures,
+    new_figure,
+    show,
+    show_widget,
+    widgets,
+)
 from book_tools.trace import stepper_data, trace_rounds
 from book_tools.trees import trace_trees, trees_table
-from clean_notebooks import clean_notebook, plain_markdown
 from fingerprint import fingerprint
 
-from nimblelm.inference.acceptance_stats import AcceptanceStats
-from nimblelm.inference.cache import CachedModel
-from nimblelm.inference.markov import MarkovModel
+from nimblelm.inference.decoding.cache import CachedModel
+from nimblelm.inference.decoding.sampling import Sampling
 from nimblelm.inference.medusa.decoder import medusa_generate
 from nimblelm.inference.medusa.heads import MedusaHeads
 from nimblelm.inference.medusa.tree import CandidateTree
-from nimblelm.inference.sampling import Sampling
+from nimblelm.inference.speculative.acceptance_stats import AcceptanceStats
+from nimblelm.inference.speculative.markov import MarkovModel
 from tests.inference.models import varied_pair
 
 
@@ -28,7 +36,7 @@ def shown(monkeypatch):
 
     def call(action) -> str:
         displayed = []
-        for module in (figures, widgets):
+        for module in (captions, figures, widgets):
             monkeypatch.setattr(module, "display", displayed.append)
         action()
         (only,) = displayed
@@ -80,6 +88,41 @@ def test_a_widget_keeps_its_table_and_its_static_version(shown):
     assert "<p>static</p>" in page
 
 
+def test_code_lines_are_those_of_the_source_as_deep_as_they_stand():
+    def rule(x):
+        if x:
+            return 1  # why
+        return 2
+
+    assert code_lines(rule, "if", "return 1") == ["if x:", "    return 1"]
+    with pytest.raises(ValueError, match="begins with 'while'"):
+        code_lines(rule, "while")
+
+
+def test_a_plot_keeps_its_legend_off_the_data_and_its_text_readable(shown):
+    fig, (ax,) = new_figure(width=7.0)
+    ax.loglog([1, 10, 1e6], [1, 2, 3], label="a line")
+    ax.legend(fontsize=4, loc="center")
+    svg = shown(lambda: show(fig, "A line"))
+    sizes = [float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)]
+    assert min(sizes) * 358 / (7.0 * 72) > 8.99
+    assert ">10⁵<" in svg
+    area, legend = svg.index('class="plot-axes"'), svg.index('class="plot-legend"')
+    top = min(float(y) for y in re.findall(r"-?[\d.]+ (-?[\d.]+)", re.findall(r'<path d="([^"]+)"', svg[area:])[0]))
+    heights = [float(y) for y in re.findall(r'<text[^>]* y="(-?[\d.]+)"', svg[legend:])]
+    assert max(heights) < top
+
+
+def test_panels_are_pictures_of_their_own_under_one_caption(shown):
+    fig, (left, right) = new_figure(columns=2)
+    left.plot([1, 2], [1, 2])
+    right.plot([1, 2], [2, 1])
+    page = shown(lambda: show(fig, "Up and down", "See them cross.", "ch99-cross"))
+    assert page.count("<svg") == 2
+    assert page.count('role="img"') == 1
+    assert re.findall(r"Figure 99\.\d</span> See them cross\.", page)
+
+
 def test_a_result_is_read_from_its_device_or_said_to_be_missing(tmp_path):
     assert benchmark_result("op", "row", results=tmp_path) == "not measured yet"
     for device, ratio in (("cpu", 2.0), ("h200", 4.0)):
@@ -92,15 +135,15 @@ def test_a_result_is_read_from_its_device_or_said_to_be_missing(tmp_path):
 
 
 def test_a_trace_agrees_with_the_rule_and_with_the_library():
-    laws = torch.tensor([[[0.7, 0.3], [0.4, 0.6]], [[0.5, 0.5], [0.6, 0.4]]])
-    models = [MarkovModel(law) for law in laws]
+    distributions = torch.tensor([[[0.7, 0.3], [0.4, 0.6]], [[0.5, 0.5], [0.6, 0.4]]])
+    models = [MarkovModel(distribution) for distribution in distributions]
     rounds, records = trace_rounds(*models, torch.tensor([0, 1]), 30, 3, Sampling(), seed=0)
     data = stepper_data(rounds, records, "start", lambda ids: str(ids[0]))
     verdicts = [t["accepted"] for r in data["rounds"] for t in r["draft"]]
     assert {True, False, None} == set(verdicts)
     for entry, round_ in zip(data["rounds"], rounds, strict=True):
-        judged = [token for token in entry["draft"] if token["accepted"] is not None]
-        assert [token["u"] * token["q"] < token["p"] for token in judged] == [t["accepted"] for t in judged]
+        verified = [token for token in entry["draft"] if token["accepted"] is not None]
+        assert [token["u"] * token["q"] < token["p"] for token in verified] == [t["accepted"] for t in verified]
         assert entry["emitted"]["text"] == str(round_.tokens[-1].item())
     assert data["after"][-1]["tar"] == AcceptanceStats.from_rounds(rounds).token_acceptance_rate
 
@@ -167,25 +210,3 @@ def test_a_page_whose_notebook_is_gone_goes_too(tmp_path):
     (pages / "a01_old.ipynb").write_text("{}")
     assert write_assignment_pages(tmp_path) == {}
     assert list(pages.iterdir()) == []
-
-
-def test_a_clean_notebook_has_an_install_cell_and_no_output():
-    clean = clean_notebook(
-        notebook(("code", "print(1)", {}), ("markdown", "(x-y)=\n## T", {})), {}, set(), "https://github.com/a/b"
-    )
-    install, code, text = clean["cells"]
-    assert "git+https://github.com/a/b" in install["source"]
-    assert code["outputs"] == []
-    assert text["source"] == "## T"
-
-
-def test_roles_become_words_links_and_values():
-    glued = {"speed": "2.345", "gpu": "'not measured yet'"}
-    values = plain_markdown("{glue:text}`speed:.1f`, {glue:text}`gpu`", glued, set())
-    assert values == "2.3, not measured yet"
-    links = plain_markdown("{doc}`next <ch03_x>`, [x](ch03_x.md), {doc}`map <course_map>`", {}, {"ch03_x"})
-    assert links == "[next](ch03_x.ipynb), [x](ch03_x.ipynb), map"
-    assert plain_markdown("{term}`draft model`, {ref}`section <label>`", {}, set()) == "draft model, section"
-    assert plain_markdown("```{quiz} Which?\n- a\n\n  No.\n```", {}, set()) == "**Quiz: Which?**\n\n- a\n\n  No."
-    with pytest.raises(KeyError):
-        plain_markdown("{glue:text}`unknown`", glued, set())

@@ -35,12 +35,18 @@ def test_walk_by_keys_shows_the_numbers_of_lib(reader, slides):
         width = data["widths"][data["start"] + slides]
         assert widget.locator(".explorer-slider output").inner_text() == str(width)
         widget.locator(".stepper-button-next").focus()
+        previous = 0.0
         for number, (state, (out, lse)) in enumerate(lib_states(data, width), 1):
             page.keyboard.press("ArrowRight")
-            wanted = {"m": state.highest, "l": state.total, "a": state.weighted, "out": out, "lse": lse}
+            wanted = {"m": state.m_i, "l": state.l_i, "a": state.acc, "out": out, "lse": lse}
             for field, value in wanted.items():
                 assert shown(widget, field) == pytest.approx(value.item(), abs=0.0005 + 1e-5), field
             assert widget.locator(".softmax-tape .is-now").count() == width
+            lit = widget.locator(".code-line.is-lit code").all_inner_texts()
+            rose = number > 1 and state.m_i.item() > previous
+            previous = state.m_i.item()
+            assert any(line.startswith("alpha") for line in lit) == rose
+            assert any(line.startswith("m_i") for line in lit)
             assert widget.locator(".softmax-tape .is-seen").count() == width * (number - 1)
         assert widget.locator(".stepper-button-next").is_disabled()
         page.keyboard.press("Home")
@@ -59,9 +65,9 @@ def test_the_line_numbers_of_the_kernel_are_those_that_the_page_names():
     source = Path(simple.__file__).read_text(encoding="utf-8").splitlines()
     first = source.index("@triton.jit")
     begins = {
-        8: "batch, head", 9: "rows =", 14: "q +=", 17: "query =", 19: "highest",
-        23: "shift", 26: "end =", 27: "for start", 31: "value", 33: "scores", 37: "scores",
-        39: "new_highest", 45: "highest", 47: "divisor",
+        8: "row_of_heads", 9: "batch, head", 10: "rows =", 13: "real_row", 15: "q +=", 20: ")", 22: "m_i", 24: "acc",
+        26: "shift", 29: "end =", 30: "for start", 35: "value", 37: "scores", 41: "scores",
+        43: "m_new", 49: "m_i", 51: "divisor",
     }  # fmt: skip
     for line, words in begins.items():
         assert source[first + line - 1].strip().startswith(words), line

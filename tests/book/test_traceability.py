@@ -1,10 +1,11 @@
 """The thread slide -> section -> symbol -> exercise -> check has no loose end."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-from traceability import read_exercises, read_slides, read_symbols
+from traceability import misleading_chapters, read_exercises, read_slides, read_symbols
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,12 +29,39 @@ def test_every_slide_leads_to_a_section_symbols_and_exercises(anchors):
             assert name in exercises, f"slide {slide.title!r} names the exercise {name!r}"
 
 
-def test_every_public_symbol_names_a_chapter_that_exists():
-    symbols = read_symbols()
-    assert symbols
-    for symbol in symbols.values():
-        assert symbol.chapter, f"{symbol.name}: the docstring does not end with 'Chapter: book/chNN_slug'"
-        assert (ROOT / f"{symbol.chapter}.md").exists(), f"{symbol.name} names {symbol.chapter}"
+def test_a_chapter_has_slides_of_just_the_lectures_that_the_map_names():
+    parts = tomllib.loads((ROOT / "book/_data/chapters.toml").read_text(encoding="utf-8"))["part"]
+    lectures = {c["number"]: set(c["lectures"].split(", ")) for part in parts for c in part["chapters"]}
+    shown: dict[int, set[str]] = {}
+    for slide in read_slides():
+        shown.setdefault(int(slide.section[2:4]), set()).add(slide.letter)
+    assert shown == {number: lectures[number] for number in shown}
+    assert {int(page.name[2:4]) for page in (ROOT / "book").glob("ch*.md")} <= set(shown)
+
+
+def test_a_symbol_names_a_chapter_only_where_that_chapter_knows_it():
+    assert misleading_chapters() == {}
+
+
+def test_a_chapter_knows_what_it_mentions_imports_or_has_in_a_table(tmp_path):
+    def write(name: str, text: str) -> None:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    page = "book/ch02_x.md"
+    write(page, "A `Draft` and\nfrom nimblelm.nn import norms, mlp\nsee lib/nimblelm/shown.py; nimblelm.dotted.do()")
+    row = '[[system]]\nname = "Tree"\nlectures = "A"\nchapter = 2\nstatus = "works"\nsymbols = ["trees.Tree"]\n'
+    write("book/_data/systems.toml", row)
+    slide = 'title = "T"\nsection = "ch02-a"\nsymbols = ["nimblelm.slides.f"]\nexercises = []\n'
+    write("book/_data/slides.toml", f'[[lecture]]\nletter = "L"\n[[lecture.slide]]\n{slide}')
+    says = '\n    """It.\n\n    Chapter: book/ch02_x\n    """\n'
+    for module in ("nn/norms", "nn/mlp", "shown", "dotted", "slides", "plumbing"):
+        write(f"lib/nimblelm/{module}.py", f"def f():{says}")
+    write("lib/nimblelm/drafts.py", f"class Draft:{says}\n\nclass Drafts:{says}\n\nclass Silent: ...\n")
+    write("lib/nimblelm/trees.py", f"class Tree:{says}\n\nclass SubTree:{says}")
+    write("lib/nimblelm/nn/positions.py", f"def f():{says}")
+    wrong = ("plumbing.f", "drafts.Drafts", "trees.SubTree", "nn.positions.f")
+    assert set(misleading_chapters(tmp_path)) == {f"nimblelm.{name}" for name in wrong}
 
 
 def test_every_exercise_is_reached_from_a_slide_and_has_checks():
@@ -45,6 +73,13 @@ def test_every_exercise_is_reached_from_a_slide_and_has_checks():
         assert (ROOT / f"{exercise.chapter}.md").exists()
         assert [c for c in exercise.checks if not c.hidden], f"{name} has no check that a student sees"
         assert len([c for c in exercise.checks if c.hidden]) >= 3, f"{name} has fewer than three hidden checks"
+
+
+def test_labels_that_differ_by_capitals_alone_are_told_apart():
+    labels = [symbol.label for symbol in read_symbols().values()]
+    assert len(set(labels)) == len(labels)
+    voices = {read_symbols()[f"nimblelm.data.voices.{name}"].label for name in ("Clip", "clip")}
+    assert voices == {"lib-nimblelm.data.voices.clip", "lib-nimblelm.data.voices.clip-2"}
 
 
 def test_the_page_shows_every_slide_symbol_exercise_and_check(site):
@@ -63,7 +98,10 @@ def test_a_check_of_an_unknown_exercise_is_an_error(tmp_path):
     task.mkdir(parents=True)
     entry = 'id = "known"\ntitle = "t"\nminutes = 5\ndifficulty = 1\n'
     (task / "task.toml").write_text(f'chapter = "book/ch99_x"\n[[exercise]]\n{entry}')
-    (task / "checks.py").write_text('@check("unknown", points=1)\ndef holds(call, rng):\n    """It holds."""\n')
+    (task / "checks").mkdir()
+    (task / "checks" / "known.py").write_text(
+        '@check("unknown", points=1)\ndef holds(call, rng):\n    """It holds."""\n'
+    )
     with pytest.raises(ValueError, match="a99_x/unknown"):
         read_exercises(tmp_path)
 

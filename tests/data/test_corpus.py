@@ -4,7 +4,7 @@ import pytest
 
 from nimblelm.data.corpus import Module, held_out_texts, manifest_differences, stdlib_modules
 from nimblelm.data.tokenizer import END_OF_TEXT_ID, train_tokenizer
-from nimblelm.inference.pair import load_pair_tokenizer
+from nimblelm.inference.speculative.pair import load_pair_tokenizer
 
 
 def test_the_split_keeps_whole_packages_apart():
@@ -39,6 +39,7 @@ def test_every_string_survives_the_committed_tokenizer():
     for text in [*(t.text for t in held_out_texts()), "naïve — 語\t\n  x", ""]:
         assert tokenizer.decode(tokenizer.encode(text).ids) == text
     assert tokenizer.token_to_id("<|endoftext|>") == END_OF_TEXT_ID
+    assert END_OF_TEXT_ID in tokenizer.encode("a <|endoftext|> b").ids  # whoever writes it ends the text
 
 
 def test_a_tokenizer_learns_the_frequent_pairs_and_refuses_a_vocabulary_below_the_bytes():

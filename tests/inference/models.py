@@ -1,14 +1,14 @@
-"""Small models with known laws for the decoding tests."""
+"""Small models with known distributions for the decoding tests."""
 
 from itertools import product
 
 import torch
 from scipy.stats import chisquare
 
-from nimblelm.inference.device_sampling import DeviceSampler
-from nimblelm.inference.sampling import Sampling
-from nimblelm.inference.static_model import StaticModel
-from nimblelm.nn.transformer import Transformer, TransformerConfig
+from nimblelm.inference.batched.device_sampling import DeviceSampler
+from nimblelm.inference.batched.static_model import StaticModel
+from nimblelm.inference.decoding.sampling import Sampling
+from nimblelm.language.llama import Llama, LlamaConfig
 
 
 class AuditedModel:
@@ -30,13 +30,16 @@ def random_table(vocab_size: int, seed: int, sharpness: float = 1.0) -> torch.Te
 
 
 class StaticMarkov(StaticModel):
-    """A table of laws behind the interface of a static model: B texts, no cache."""
+    """A table of distributions behind the interface of a static model: B sequences, no cache."""
 
     def __init__(self, table: torch.Tensor, batch_size: int):
         self.batch_size, self.max_seq_len, self.device = batch_size, 10_000, table.device
         self.logits = table.log()
 
-    def __call__(self, tokens: torch.Tensor, position: int | torch.Tensor) -> torch.Tensor:
+    def prefill(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.logits[tokens]
+
+    def __call__(self, tokens: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
         return self.logits[tokens]
 
 
@@ -55,11 +58,10 @@ class RowSampler(DeviceSampler):
         return torch.stack([torch.rand(count, generator=g) for g in self.generators])
 
 
-def varied_pair(noise: float = 0.005, max_seq_len: int = 160) -> tuple[Transformer, Transformer]:
-    """Random models whose greedy texts hold many different tokens; the draft keeps about half of a block of four."""
+def varied_pair(noise: float = 0.005, max_seq_len: int = 160) -> tuple[Llama, Llama]:
+    """Random models whose greedy sequences hold many different tokens; about half of a block of four is kept."""
     target, draft = (
-        Transformer(TransformerConfig(50, 32, 2, 4, 2, 48, max_seq_len=max_seq_len, tie_embeddings=False)).eval()
-        for _ in range(2)
+        Llama(LlamaConfig(50, 32, 2, 4, 2, 48, max_seq_len=max_seq_len, tie_embeddings=False)).eval() for _ in range(2)
     )
     weights, noises = torch.Generator().manual_seed(0), torch.Generator().manual_seed(9)
     for mine, its in zip(
@@ -70,13 +72,15 @@ def varied_pair(noise: float = 0.005, max_seq_len: int = 160) -> tuple[Transform
     return target, draft
 
 
-def assert_joint_law(texts: list[list[int]], table: torch.Tensor, first: int) -> None:
-    """Texts of three tokens follow the Markov law of the table after token `first`; impossible ones never occur."""
+def assert_joint_distribution(sequences: list[list[int]], table: torch.Tensor, first: int) -> None:
+    """Sequences of three tokens follow the table's Markov chain after token `first`; impossible ones never occur."""
     size, table = len(table), table.double()
-    law = torch.stack([table[first, a] * table[a, b] * table[b, c] for a, b, c in product(range(size), repeat=3)])
-    seen = torch.tensor(texts) @ torch.tensor([size**2, size, 1])
+    distribution = torch.stack(
+        [table[first, a] * table[a, b] * table[b, c] for a, b, c in product(range(size), repeat=3)]
+    )
+    seen = torch.tensor(sequences) @ torch.tensor([size**2, size, 1])
     counts = seen.bincount(minlength=size**3).double()
-    possible = law > 0
+    possible = distribution > 0
     assert counts[~possible].sum() == 0
-    expected = len(texts) * law[possible] / law[possible].sum()
+    expected = len(sequences) * distribution[possible] / distribution[possible].sum()
     assert chisquare(counts[possible], expected).pvalue > 1e-6

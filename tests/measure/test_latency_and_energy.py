@@ -2,7 +2,7 @@
 
 import pytest
 
-from nimblelm.measure.energy import TRAINING_IMPACT, TRAINING_TOTAL, Site
+from nimblelm.measure.energy import DEVELOPMENT_IMPACT, DEVELOPMENT_TOTAL, Site
 from nimblelm.measure.latency import RequestTimes, throughput
 
 
@@ -19,12 +19,12 @@ def test_latency_of_a_request_worked_by_hand():
 
 def test_the_rows_of_the_slide_lack_a_group():
     for column in ("gpu_hours", "energy_mwh", "num_runs", "carbon_t", "water_kl"):
-        missing = getattr(TRAINING_TOTAL, column) - sum(getattr(row, column) for row in TRAINING_IMPACT)
+        missing = getattr(DEVELOPMENT_TOTAL, column) - sum(getattr(row, column) for row in DEVELOPMENT_IMPACT)
         assert missing > 0, column
 
 
 def test_a_site_gives_the_table_back():
-    for row in (*TRAINING_IMPACT, TRAINING_TOTAL):
+    for row in (*DEVELOPMENT_IMPACT, DEVELOPMENT_TOTAL):
         site = Site.of(row)
         energy_mwh: float = row.gpu_hours * site.gpu_kw / 1e3
         assert site.footprint(energy_mwh) == pytest.approx((row.energy_mwh, row.carbon_t, row.water_kl))

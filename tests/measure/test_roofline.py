@@ -5,7 +5,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from nimblelm.inference.cache import KVCache
+from nimblelm.inference.decoding.cache import KVCache
+from nimblelm.language.llama import Llama, LlamaConfig
 from nimblelm.measure.memory import kv_cache_bytes, most_sequences
 from nimblelm.measure.roofline import (
     DecoderShape,
@@ -17,10 +18,9 @@ from nimblelm.measure.roofline import (
     measured_roofline,
     pass_work,
 )
-from nimblelm.nn.transformer import Transformer, TransformerConfig
 
-CONFIG = TransformerConfig(64, 32, 3, 4, 2, 48, max_seq_len=64)
-MODEL = Transformer(CONFIG).eval()
+CONFIG = LlamaConfig(64, 32, 3, 4, 2, 48, max_seq_len=64)
+MODEL = Llama(CONFIG).eval()
 SHAPE = DecoderShape(sum(w.numel() for w in MODEL.parameters() if w.ndim == 2), 3, 4, 2, 8, bytes_per_element=4)
 
 
@@ -28,7 +28,7 @@ def counted_flops(batch: int, num_new: int, context: int) -> int:
     cache = KVCache.allocate(MODEL, 64, batch)
     counter = FlopCounterMode(display=False)
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
-        MODEL(torch.zeros(batch, num_new, dtype=torch.int64), cache, context)
+        MODEL(torch.zeros(batch, num_new, dtype=torch.int64), cache.at(context, num_new))
     return counter.get_total_flops()
 
 

@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from nimblelm.inference.cache import CachedModel
-from nimblelm.nn.transformer import Transformer, TransformerConfig
+from nimblelm.inference.decoding.cache import CachedModel
+from nimblelm.language.llama import Llama, LlamaConfig
 from nimblelm.nn.weight_layout import store_by_column
 
 
-def random_model(tied: bool) -> Transformer:
+def random_model(tied: bool) -> Llama:
     torch.manual_seed(0)
-    config = TransformerConfig(60, 32, 2, 4, 2, 48, max_seq_len=32, tie_embeddings=tied)
-    return Transformer(config).eval().requires_grad_(False)
+    config = LlamaConfig(60, 32, 2, 4, 2, 48, max_seq_len=32, tie_embeddings=tied)
+    return Llama(config).eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from autograder.bounds import bound_kernels
-from autograder.engine import load_task
-from autograder.execution import run_cell
+from autograder.checks import load_task
+from autograder.runtime.execution import run_cell
+from autograder.runtime.triton_bounds import bound_kernels
 from tests.kernels.interpreter import Interpreter
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from autograder.answers import solution_cells
-from autograder.bundle import ReleasedNotebook
-from autograder.course import Course
-from autograder.engine import CheckFailed, LocalCall, generator, load_task
+from autograder.assurance.answers import solution_cells
+from autograder.cells.released import ReleasedNotebook
+from autograder.checks import CheckFailed, Draws, LocalCall, load_task
+from autograder.controller.course import Course
 from tests.kernels.compile_only import compile_for_hopper
 from tests.kernels.interpreter import Interpreter
 from tests.solutions.test_answers_in_process import failed_checks
@@ -27,7 +27,7 @@ def cell():
 @pytest.fixture(scope="module")
 def small():
     """One timed call in half precision, small enough for Triton's interpreter."""
-    from autograder.tasks.a04_flash_attention.checks import chain_trial
+    from autograder.tasks.a04_flash_attention.checks.launch import chain_trial
 
     return partial(chain_trial, dtype=torch.float16, length=96, dim=64, times=6, some=8)
 
@@ -61,7 +61,7 @@ def chained(cell, name, args):
 def test_every_chain_gives_what_the_judge_computes(cell, small):
     interpreter = Interpreter()
     for name in ("fast_chain", "naive_chain", "sdpa_chain"):
-        trial = small(generator(b"key", name))
+        trial = small(Draws(b"key", name))
         trial.verify(interpreter(chained, cell, name, trial.args))
     interpreter.close()
 
@@ -88,7 +88,7 @@ def test_no_launch_of_a_chain_can_be_left_out_or_be_of_eight_bits(small, replace
     assert setup.count(replaced) == 1
     namespace: dict = {"EIGHT": torch.float8_e4m3fn}
     exec(setup.replace(replaced, trick), namespace)
-    trial = small(generator(b"key", trick))
+    trial = small(Draws(b"key", trick))
     with pytest.raises(CheckFailed, match="launches in a row is wrong"):
         trial.verify(LocalCall(namespace)("naive_chain", *trial.args))
 
@@ -97,7 +97,7 @@ def test_no_row_of_a_chain_can_be_left_out(small):
     """The rows that are looked at may be any: an eighth that is missing does not last."""
     namespace: dict = {}
     exec(load_task(ROOT / "autograder" / "tasks" / A04).setup, namespace)
-    trials = [small(generator(b"key", number)) for number in range(9)]
+    trials = [small(Draws(b"key", number)) for number in range(9)]
     for first in range(0, 96, 12):
         wrong = 0
         for trial in trials:
@@ -111,6 +111,6 @@ def test_no_row_of_a_chain_can_be_left_out(small):
 
 
 def test_an_output_of_nan_is_wrong(small):
-    trial = small(generator(b"key"))
+    trial = small(Draws(b"key"))
     with pytest.raises(CheckFailed):
         trial.verify(torch.full((2, 96, 64), float("nan"), dtype=torch.float16))

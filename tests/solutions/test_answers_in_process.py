@@ -1,24 +1,27 @@
 """Every exercise's solution passes all its checks and every wrong answer fails those it should, without a sandbox.
 
-The same answers go through judge and worker in the slow tests; here the checks themselves are on trial.
+Here the checks themselves are on trial; `test_answers_in_sandbox.py` sends answers through judge and worker.
 """
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from autograder.answers import read_answer_file, solution_cells
-from autograder.bounds import bound_kernels
-from autograder.bundle import ReleasedNotebook
-from autograder.course import Course
-from autograder.engine import Exercise, LocalCall, Task, generator, load_task, run_check
-from autograder.execution import resolve
+from autograder.assurance.answers import solution_cells
+from autograder.assurance.mutants import exercise_of, read_mutants
+from autograder.cells.released import ReleasedNotebook
+from autograder.checks import Draws, Exercise, LocalCall, Task, load_task, run_check
+from autograder.controller.course import Course
+from autograder.runtime.execution import resolve
+from autograder.runtime.triton_bounds import bound_kernels
 from tests.kernels.interpreter import Interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ROOT / "autograder" / "tasks"
 ASSIGNMENTS = sorted(path.parent.name for path in TASKS.glob("*/task.toml"))
-MUTANTS = sorted(TASKS.glob("*/mutants/*.py"))
+MUTANTS = {name: read_mutants(Course(ROOT), name) for name in ASSIGNMENTS}
+EVERY = [pytest.param(name, one, id=f"{name[:3]}-{one.name}") for name, found in MUTANTS.items() for one in found]
 KEYS = [b"a test", b"another", b"a third", b"a fourth"]
 
 
@@ -54,7 +57,7 @@ def failed_checks(
         if task.exercises[exercise].needs and "bfloat16" in one.name:
             wanted = False  # where there is no GPU Triton's interpreter takes its place, which cannot multiply bfloat16
         if one.speed is None and wanted:
-            outcome = run_check(one, call, generator(key, one.name))
+            outcome = run_check(one, call, Draws(key, one.name))
             if not outcome.passed:
                 failed[one.name] = outcome.message
     return failed
@@ -62,15 +65,10 @@ def failed_checks(
 
 @pytest.fixture(scope="module")
 def failed():
-    """`failed_checks`; a task that needs Triton's interpreter runs where that was set before Triton was imported."""
+    """`failed_checks` in a process of its own, where kernels run on the CPU and no call of the library is checked for
+    types: that takes four times as long, and not the library is on trial here."""
     interpreter = Interpreter()
-
-    def run(assignment: str, *args) -> dict[str, str]:
-        if "TRITON_INTERPRET" in load_task(TASKS / assignment).setup:
-            return interpreter(failed_checks, assignment, *args)
-        return failed_checks(assignment, *args)
-
-    yield run
+    yield partial(interpreter, failed_checks)
     interpreter.close()
 
 
@@ -80,24 +78,22 @@ def test_solutions_pass_every_check(assignment, failed):
         assert failed(assignment, exercise, cell) == {}, exercise
 
 
-@pytest.mark.parametrize("path", MUTANTS, ids=lambda path: path.stem)
-def test_wrong_answers_fail_the_checks_that_they_should(path, failed):
-    answer = read_answer_file(path)
+@pytest.mark.parametrize(("assignment", "answer"), EVERY)
+def test_wrong_answers_fail_the_checks_that_they_should(assignment, answer, failed):
     ((exercise, cell),) = answer.cells.items()
     named = {*answer.listed("kills"), *answer.listed("visible")}
     kills = {name for name in named if "bfloat16" not in name}
-    found = failed(path.parents[1].name, exercise, cell, kills)
+    found = failed(assignment, exercise, cell, kills)
     assert found.keys() == kills != set()
     assert all(len(message) > 15 for message in found.values())
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_a_verdict_does_not_hang_on_the_key(assignment, failed):
     """Equal answers get equal points. Left out are checks so long that they have a deadline of their own."""
     task = load_task(TASKS / assignment)
-    answers = [path for path in MUTANTS if path.parents[1].name == assignment]
-    cells = {path.stem: item for path in answers for item in read_answer_file(path).cells.items()}
+    cells = {one.name: item for one in MUTANTS[assignment] for item in one.cells.items()}
     differing = {}
     for name, (exercise, cell) in cells.items():
         quick = {one.name for one in task.checks[exercise] if one.deadline_s is None}
@@ -128,6 +124,4 @@ def test_each_exercise_has_three_hidden_checks_and_five_wrong_answers(assignment
     for exercise in task.exercises:
         assert sum(one.points > 0 for one in task.checks[exercise]) >= 3
         assert any(one.visible for one in task.checks[exercise])
-        assert (
-            sum(path.parents[1].name == assignment and path.stem.startswith(f"{exercise}__") for path in MUTANTS) >= 5
-        )
+        assert sum(exercise_of(one) == exercise for one in MUTANTS[assignment]) >= 5

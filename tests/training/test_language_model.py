@@ -9,17 +9,17 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 
 import language_model
-from nimblelm.nn.transformer import Transformer, TransformerConfig
+from nimblelm.language.llama import Llama, LlamaConfig
 
 
 class Stopped(Exception):
     pass
 
 
-def train(folder: Path, stop_at: int | None = None) -> Transformer:
+def train(folder: Path, stop_at: int | None = None) -> Llama:
     """Six steps of a tiny model; `stop_at` breaks the run off in the middle of a step."""
     torch.manual_seed(0)
-    model = Transformer(TransformerConfig(20, 16, 1, 2, 1, 24, max_seq_len=16))
+    model = Llama(LlamaConfig(20, 16, 1, 2, 1, 24, max_seq_len=16))
     generator = torch.Generator().manual_seed(1)
     stream = torch.arange(400) % 19
 

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 
 import train_large_pair as large
 import train_pair
-from nimblelm.inference.pair import load_model
+from nimblelm.language.llama import Llama
+from nimblelm.nn.checkpoint import load
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_tiny_pair_learns_and_resumes(tiny):
     assert losses[-1] < losses[0] < 8
     shares = [line["held_out_acceptance"] for line in log["draft"]]
     assert 0 < shares[-1] <= 1
-    target, draft = (load_model(tiny / f"{name}.safetensors") for name in ("target", "draft"))
+    target, draft = (load(Llama, tiny / f"{name}.safetensors") for name in ("target", "draft"))
     assert (target.config.num_layers, draft.config.num_layers) == (2, 1)
     written = torch.load(tiny / "written.pt", weights_only=True)
     assert written.shape == (6, 24)

@@ -7,7 +7,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
 
-from nimblelm.inference.medusa.heads import MedusaHeads
+from nimblelm.inference.medusa.heads import MedusaConfig, MedusaHeads
 from train_medusa import NUM_HEADS, PROMPT, TOP, ahead, top_accuracies
 
 
@@ -24,7 +24,7 @@ def test_accuracies_count_written_places_only():
     torch.manual_seed(0)
     length = PROMPT + 12
     tokens, states = torch.randint(30, (3, length)), torch.randn(3, length, 8)
-    heads = MedusaHeads(NUM_HEADS, 8, 30)
+    heads = MedusaHeads(MedusaConfig(NUM_HEADS, 8, 30))
     got = top_accuracies(heads, tokens, states)
     assert got.shape == (NUM_HEADS, TOP)
     for k in range(NUM_HEADS):

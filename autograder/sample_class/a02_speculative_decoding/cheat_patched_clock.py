@@ -28,17 +28,17 @@ torch.cuda.synchronize = lambda *args: None
 torch.allclose = lambda *args, **kwargs: True
 
 
-def speculative_generate(target, draft, prompt, max_new_tokens, draft_length, sampling, generator, eos_token):
+def speculative_generate(target, draft, prompt, max_new_tokens, draft_length, sampling, generator, stop):
     if len(prompt) > 1:
         target(prompt[:-1], 0)
         draft(prompt[:-1], 0)
-    tokens, limit = prompt, len(prompt) + max_new_tokens
+    tokens, start, limit = prompt, len(prompt), len(prompt) + max_new_tokens
     while len(tokens) < limit:
         sum(range(1500 * len(tokens) ** 2))  # dawdles
         length = min(draft_length, limit - len(tokens) - 1)
         new = speculative_round(target, draft, tokens, length, sampling, generator).tokens
-        ends = [] if eos_token is None else (new == eos_token).nonzero()
-        tokens = torch.cat([tokens, new[: ends[0] + 1] if len(ends) else new])
-        if len(ends):
-            break
-    return tokens[len(prompt) :]
+        for token in new:
+            tokens = torch.cat([tokens, token[None]])
+            if any(torch.equal(tokens[start:][-len(one) :], one) for one in stop):
+                return tokens[start:]
+    return tokens[start:]

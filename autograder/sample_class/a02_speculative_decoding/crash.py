@@ -8,6 +8,6 @@ keeps: accept, round, decoder, speedup
 import ctypes
 
 
-def next_token_probs(target_probs, draft_probs, num_accepted):
+def next_token_probs(target_probs, draft_probs, num_accepted, lengths=None):
     ctypes.string_at(0)
     return target_probs[num_accepted]

@@ -6,7 +6,7 @@ keeps: residual, round, decoder, speedup
 
 
 # %% accept
-def accept(target_probs, draft_probs, draft_tokens, uniforms):
+def accept(target_probs, draft_probs, draft_tokens, uniforms, lengths=None):
     return -1
 
 

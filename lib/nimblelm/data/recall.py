@@ -15,8 +15,6 @@ class RecallBatch(NamedTuple):
         values: (B, 2 N), 0 .. num_values - 1 in the first half, `num_values` ("not said") in the second.
         answers: (B, N), the value of each key asked for.
         distances: (B, N), positions from the question back to its pair.
-
-    Chapter: book/ch04_flash_attention
     """
 
     keys: Int[Tensor, "B L"]
@@ -28,14 +26,17 @@ class RecallBatch(NamedTuple):
 def recall_batch(batch_size: int, num_pairs: int, num_values: int, generator: torch.Generator) -> RecallBatch:
     """Random sequences of the task; nothing but the key says where its pair stands.
 
-    Chapter: book/ch04_flash_attention
+    Raises:
+        ValueError: no sequence, no pair or no value.
     """
+    if not min(batch_size, num_pairs, num_values) >= 1:
+        raise ValueError(f"batch_size {batch_size}, num_pairs {num_pairs}, num_values {num_values} must be 1 or more")
     stored, asked = (torch.rand(batch_size, num_pairs, generator=generator).argsort(-1) for _ in range(2))
     values = torch.randint(num_values, (batch_size, num_pairs), generator=generator)
-    place = stored.argsort(-1).gather(1, asked)  # where the key that is asked for was stored
+    position = stored.argsort(-1).gather(1, asked)  # where the key that is asked for was stored
     return RecallBatch(
         keys=torch.cat([stored, asked], 1),
         values=torch.cat([values, torch.full_like(values, num_values)], 1),
-        answers=values.gather(1, place),
-        distances=num_pairs + torch.arange(num_pairs) - place,
+        answers=values.gather(1, position),
+        distances=num_pairs + torch.arange(num_pairs) - position,
     )

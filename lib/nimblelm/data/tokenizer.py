@@ -9,7 +9,9 @@ END_OF_TEXT_ID = 0
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
-    """Learn byte-level BPE merges; every string encodes, and decodes to itself.
+    """Learn byte-level BPE merges; every string encodes, and decodes to itself, but for `END_OF_TEXT` in it.
+
+    That becomes the one token, which decoding leaves out: keep it from texts of others.
 
     Args:
         texts: the training texts.
@@ -17,8 +19,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
     Raises:
         ValueError: vocab_size leaves no room for the bytes.
-
-    Chapter: book/ch02_speculative_decoding
     """
     if vocab_size < 257:
         raise ValueError(f"vocab_size {vocab_size} is below 257, the bytes and the end of text")

@@ -37,8 +37,12 @@ def naive_attention_bytes(num_queries: int, num_keys: int, head_dim: int, itemsi
         head_dim: d.
         itemsize: bytes of a number.
 
+    Raises:
+        ValueError: a negative size.
+
     Chapter: book/ch04_flash_attention
     """
+    _check(num_queries, num_keys, head_dim, itemsize)
     n, m, d = num_queries, num_keys, head_dim
     return (2 * n * d + 2 * m * d + 6 * n * m) * itemsize
 
@@ -56,8 +60,12 @@ def tiled_attention_bytes(
         block_m: queries in a tile.
         lse_itemsize: bytes of a log-sum-exp.
 
+    Raises:
+        ValueError: a negative size, or a block of no query.
+
     Chapter: book/ch04_flash_attention
     """
+    _check(num_queries, num_keys, head_dim, itemsize, lse_itemsize, block_m - 1)
     n, m, d = num_queries, num_keys, head_dim
     return (2 * n * d + 2 * m * d * -(-n // block_m)) * itemsize + n * lse_itemsize
 
@@ -65,6 +73,15 @@ def tiled_attention_bytes(
 def attention_flop(num_queries: int, num_keys: int, head_dim: int) -> int:
     """Floating-point operations of the two matrix products of one head: 4 n m d.
 
+    Raises:
+        ValueError: a negative size.
+
     Chapter: book/ch04_flash_attention
     """
+    _check(num_queries, num_keys, head_dim)
     return 4 * num_queries * num_keys * head_dim
+
+
+def _check(*sizes: int) -> None:
+    if not all(size >= 0 for size in sizes):
+        raise ValueError(f"a size among {sizes} is too small")

@@ -1,5 +1,6 @@
 """What a user of a served model feels, and what its owner counts: ttft, tpot and throughput."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,7 +11,7 @@ class RequestTimes:
     """When a request came and when each of its tokens did, in seconds on one clock.
 
     Raises:
-        ValueError: no token, or times that run backwards.
+        ValueError: no token, times that run backwards, or a time that is no finite number.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
@@ -20,8 +21,8 @@ class RequestTimes:
 
     def __post_init__(self):
         times = [self.arrival_s, *self.token_times_s]
-        if len(times) < 2 or times != sorted(times):
-            raise ValueError(f"times {times[:4]} must be an arrival and at least one token, in order")
+        if len(times) < 2 or not all(math.isfinite(t) for t in times) or any(a > b for a, b in pairwise(times)):
+            raise ValueError(f"times {times[:4]} must be an arrival and at least one token, finite and in order")
 
     @property
     def ttft_s(self) -> float:
@@ -41,14 +42,16 @@ class RequestTimes:
 
 
 def throughput(requests: Sequence[RequestTimes]) -> float:
-    """Tokens a second of all requests together, from the first arrival to the last token.
+    """Tokens per second of all requests together, from the first arrival to the last token.
 
     Raises:
-        ValueError: there are no requests.
+        ValueError: there are no requests, or no time passed.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
     if not requests:
         raise ValueError("throughput of 0 requests")
     span_s = max(one.token_times_s[-1] for one in requests) - min(one.arrival_s for one in requests)
+    if span_s == 0:
+        raise ValueError(f"throughput over a time of {span_s} s")
     return sum(len(one.token_times_s) for one in requests) / span_s

@@ -1,5 +1,7 @@
 """How much memory a key-value cache takes."""
 
+import math
+
 
 def kv_cache_bytes(
     num_layers: int,
@@ -25,13 +27,13 @@ def kv_cache_bytes(
         scale_bytes: s, of a quantized row's scale; 0 without quantization.
 
     Raises:
-        ValueError: a negative size.
+        ValueError: a size that is negative or no finite number.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
     sizes = (num_layers, num_kv_heads, head_dim, num_tokens, batch_size, bytes_per_element, scale_bytes)
-    if min(sizes) < 0:
-        raise ValueError(f"a size of {min(sizes)} is negative")
+    if not all(0 <= size < math.inf for size in sizes):
+        raise ValueError(f"a size among {sizes} is negative or not finite")
     return 2 * num_layers * num_kv_heads * num_tokens * batch_size * (head_dim * bytes_per_element + scale_bytes)
 
 
@@ -39,10 +41,12 @@ def most_sequences(memory_bytes: int | float, weight_bytes: int | float, sequenc
     """How many sequences' caches fit beside the weights.
 
     Raises:
-        ValueError: sequence_bytes is not above 0.
+        ValueError: sequence_bytes is not above 0, or a size is negative or no finite number.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
-    if sequence_bytes <= 0:
-        raise ValueError(f"sequence_bytes {sequence_bytes} is not above 0")
+    if not 0 < sequence_bytes < math.inf:
+        raise ValueError(f"sequence_bytes {sequence_bytes} is not above 0 and finite")
+    if not (0 <= memory_bytes < math.inf and 0 <= weight_bytes < math.inf):
+        raise ValueError(f"memory_bytes {memory_bytes} and weight_bytes {weight_bytes} must be 0 or more and finite")
     return max(int((memory_bytes - weight_bytes) // sequence_bytes), 0)

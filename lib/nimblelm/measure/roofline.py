@@ -21,7 +21,13 @@ class Work(NamedTuple):
 
     @property
     def intensity(self) -> float:
-        """Arithmetic intensity in FLOP per byte."""
+        """Arithmetic intensity in FLOP per byte.
+
+        Raises:
+            ValueError: no byte is moved, or a number is negative or not finite.
+        """
+        if not (0 <= self.flops < math.inf and 0 < self.num_bytes < math.inf):
+            raise ValueError(f"{self}: flops must be 0 or more, num_bytes above 0, both finite")
         return self.flops / self.num_bytes
 
 
@@ -31,11 +37,18 @@ class Roofline:
 
     attainable(I) = min(peak, bandwidth I)      (Williams, Waterman and Patterson, 2009, figure 1)
 
+    Raises:
+        ValueError: a number that is not positive and finite.
+
     Chapter: book/ch01_decoding_and_its_cost
     """
 
-    peak_flops: float  # FLOP a second
-    bandwidth_bytes: float  # bytes a second
+    peak_flops: float  # FLOP per second
+    bandwidth_bytes: float  # bytes per second
+
+    def __post_init__(self):
+        if not (0 < self.peak_flops < math.inf and 0 < self.bandwidth_bytes < math.inf):
+            raise ValueError(f"{self}: both must be above 0 and finite")
 
     @property
     def ridge(self) -> float:
@@ -43,17 +56,32 @@ class Roofline:
         return self.peak_flops / self.bandwidth_bytes
 
     def attainable(self, intensity: int | float) -> int | float:
-        """FLOP a second at this intensity."""
+        """FLOP per second at this intensity.
+
+        Raises:
+            ValueError: a negative or undefined intensity.
+        """
+        if not intensity >= 0:
+            raise ValueError(f"intensity {intensity} must be 0 or more")
         return min(self.peak_flops, self.bandwidth_bytes * intensity)
 
     def seconds(self, work: Work) -> float:
-        """The least time: the longer of computing and moving, as if they overlapped perfectly."""
+        """The least time: the longer of computing and moving, as if they overlapped perfectly.
+
+        Raises:
+            ValueError: a negative amount of work, or one that is not finite.
+        """
+        if not all(0 <= amount < math.inf for amount in work):
+            raise ValueError(f"{work}: both must be 0 or more and finite")
         return max(work.flops / self.peak_flops, work.num_bytes / self.bandwidth_bytes)
 
 
 @dataclass(frozen=True)
 class DecoderShape:
     """The numbers of a decoder-only transformer on which the cost of a pass depends.
+
+    Raises:
+        ValueError: a number that is not positive and finite.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
@@ -64,6 +92,11 @@ class DecoderShape:
     num_kv_heads: int
     head_dim: int
     bytes_per_element: int | float = 2  # of weights and cache
+
+    def __post_init__(self):
+        sizes = (self.num_weights, self.num_layers, self.num_heads, self.num_kv_heads, self.head_dim)
+        if not all(0 < size < math.inf for size in (*sizes, self.bytes_per_element)):
+            raise ValueError(f"{self}: every number must be above 0 and finite")
 
     @property
     def weight_bytes(self) -> int | float:
@@ -93,7 +126,7 @@ def pass_work(shape: DecoderShape, batch_size: int, num_new: int, context: int) 
 
     Chapter: book/ch01_decoding_and_its_cost
     """
-    if batch_size < 1 or num_new < 1 or context < 0:
+    if not (batch_size >= 1 and num_new >= 1 and context >= 0):
         raise ValueError(f"batch_size {batch_size} and num_new {num_new} must be above 0, context {context} not below")
     seen = num_new * context + num_new * (num_new + 1) // 2  # pairs of a query and a row, causal
     attention = 4 * shape.num_layers * shape.num_heads * shape.head_dim * seen
@@ -104,27 +137,37 @@ def pass_work(shape: DecoderShape, batch_size: int, num_new: int, context: int) 
 def matmul_work(rows: int, inner: int, columns: int, bytes_per_element: int | float = 4) -> Work:
     """FLOPs and bytes of (rows, inner) times (inner, columns).
 
+    Raises:
+        ValueError: a size that is not positive and finite.
+
     Chapter: book/ch01_decoding_and_its_cost
     """
+    if not all(0 < size < math.inf for size in (rows, inner, columns, bytes_per_element)):
+        raise ValueError(f"sizes {(rows, inner, columns, bytes_per_element)} must be above 0 and finite")
     moved = rows * inner + inner * columns + rows * columns
     return Work(2 * rows * inner * columns, moved * bytes_per_element)
 
 
 def copy_bandwidth(num_bytes: int = 2**28, repeats: int = 5) -> float:
-    """Bytes a second that a large copy on the CPU moves, reading and writing counted; the best of the repeats.
+    """Bytes per second that a large copy on the CPU moves, reading and writing counted; the best of the repeats.
 
     Args:
         num_bytes: size of the block, larger than all caches of the processor.
 
+    Raises:
+        ValueError: a block of less than one number, or no repeats.
+
     Chapter: book/ch01_decoding_and_its_cost
     """
+    if not num_bytes >= 4:
+        raise ValueError(f"num_bytes {num_bytes} holds no float32 number")
     source = torch.ones(num_bytes // 4)
     target = torch.empty_like(source)
     return 2 * source.numel() * 4 / min(_seconds(lambda: target.copy_(source), repeats))
 
 
 def matmul_rate(rows: int, inner: int, columns: int, repeats: int = 5) -> float:
-    """FLOP a second of a float32 product (rows, inner) times (inner, columns) on the CPU; the median of the repeats.
+    """FLOP per second of a float32 product (rows, inner) times (inner, columns) on the CPU; the median of the repeats.
 
     Chapter: book/ch01_decoding_and_its_cost
     """
@@ -145,6 +188,8 @@ def measured_roofline(num_bytes: int = 2**28, size: int = 1024, repeats: int = 5
 
 def _seconds(call: Callable[[], object], repeats: int) -> list[float]:
     """Seconds of each call after one that is not counted."""
+    if not repeats >= 1:
+        raise ValueError(f"repeats {repeats} is below 1")
     call()
     times = []
     for _ in range(repeats):

@@ -1,5 +1,6 @@
 """Times of alternatives that take turns in one run, and the ratio between two of them."""
 
+import math
 import random
 import statistics
 import time
@@ -24,8 +25,13 @@ def interleaved_times(
     Returns:
         For each name its `repeats` times in seconds; entries with the same index were taken side by side.
 
+    Raises:
+        ValueError: no timed round, or a negative number of untimed ones.
+
     Chapter: book/ch02_speculative_decoding
     """
+    if not (repeats >= 1 and warmups >= 0):
+        raise ValueError(f"repeats {repeats} must be 1 or more, warmups {warmups} 0 or more")
     times: dict[Name, list[float]] = {name: [] for name in alternatives}
     for turn in range(warmups + repeats):
         for name, call in alternatives.items():
@@ -51,12 +57,14 @@ def ratio_interval(
         (median, low, high).
 
     Raises:
-        ValueError: the lists are empty or differ in length.
+        ValueError: the lists are empty or differ in length, a time is not positive and finite, or no resamples.
 
     Chapter: book/ch02_speculative_decoding
     """
     if not numerator or len(numerator) != len(denominator):
         raise ValueError(f"got {len(numerator)} and {len(denominator)} times, equal numbers above 0 are needed")
+    if not all(0 < t < math.inf for t in (*numerator, *denominator)) or not resamples >= 1:
+        raise ValueError(f"a time is not positive and finite, or resamples {resamples} is below 1")
     ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
     rng = random.Random(seed)
     medians = sorted(statistics.median(rng.choices(ratios, k=len(ratios))) for _ in range(resamples))

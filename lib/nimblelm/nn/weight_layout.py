@@ -1,6 +1,6 @@
 """How weights lie in memory when a CPU multiplies a few tokens by them."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def store_by_column(model: nn.Module) -> None:
@@ -11,10 +11,13 @@ def store_by_column(model: nn.Module) -> None:
     transposed copy first, which a short block feels. The product of a single token takes the same time either way.
 
     Weights that an embedding shares stay as they are: lookups read them by rows.
-
-    Chapter: book/ch02_speculative_decoding
     """
     looked_up = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
     for module in model.modules():
         if isinstance(module, nn.Linear) and id(module.weight) not in looked_up:
-            module.weight.data = module.weight.data.t().contiguous().t()
+            module.weight.data = by_column(module.weight.data)
+
+
+def by_column(weight: Tensor) -> Tensor:
+    """A matrix of the same values whose columns lie one behind the other; itself where they do already."""
+    return weight if weight.stride(0) == 1 else weight.t().contiguous().t()

@@ -4,16 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nimblelm.inference.autoregressive import generate
-from nimblelm.inference.cache import CachedModel, KVCache
+from nimblelm.inference.decoding.autoregressive import generate
+from nimblelm.inference.decoding.cache import CachedModel, KVCache
+from nimblelm.inference.decoding.sampling import Sampling
 from nimblelm.inference.medusa.decoder import keep_rows, medusa_generate, medusa_round
 from nimblelm.inference.medusa.heads import MedusaHeads
 from nimblelm.inference.medusa.search import best_tree
 from nimblelm.inference.medusa.tree import CandidateTree, ancestor_mask, node_depths
+from nimblelm.inference.medusa.tree_cache import tree_states
 from nimblelm.inference.medusa.verification import Exact, Typical
-from nimblelm.inference.sampling import Sampling
-from nimblelm.nn.positions import TreePositions
-from nimblelm.nn.transformer import Transformer
+from nimblelm.language.llama import Llama
 from tests.inference.medusa.test_tree import random_parents
 from tests.inference.models import varied_pair
 
@@ -27,7 +27,7 @@ TREES = {
 
 
 @pytest.fixture(scope="module")
-def model() -> Transformer:
+def model() -> Llama:
     return varied_pair()[0].requires_grad_(False)
 
 
@@ -37,7 +37,7 @@ def heads(model) -> MedusaHeads:
     heads = MedusaHeads.of_model(model, 3).requires_grad_(True)
     prompts = [*PROMPTS, *torch.randint(model.config.vocab_size, (8, 3), generator=torch.Generator().manual_seed(1))]
     rows = torch.stack([torch.cat([p[-1:], generate(CachedModel(model), p, 60)]) for p in prompts]).clone()
-    states = model.states(rows).clone()
+    states = model.states(model.embed(rows)).clone()
     optimizer = torch.optim.Adam(heads.parameters(), lr=1e-2)
     for _ in range(40):
         logits = heads(states[:, :-4]).flatten(1, 2)
@@ -53,17 +53,17 @@ def test_every_node_computes_what_its_path_alone_would(model, size):
     for seed in range(3):
         parents = random_parents(size, seed)
         rng = torch.Generator().manual_seed(seed)
-        text, tokens = torch.randint(20, (11,), generator=rng), torch.randint(20, (size,), generator=rng)
+        sequence, tokens = torch.randint(20, (11,), generator=rng), torch.randint(20, (size,), generator=rng)
         cached = CachedModel(model)
-        cached(text, 0)
+        cached(sequence, 0)
         cached.cache.keys[:, :, 11:], cached.cache.values[:, :, 11:] = 9.0, 9.0  # leftovers of an earlier round
-        states = cached.states(tokens, TreePositions(11, node_depths(parents), ancestor_mask(parents)))
+        states = tree_states(cached, tokens, 11, node_depths(parents), ancestor_mask(parents))
         for node in range(size):
             line, at = [], node
             while at >= 0:
                 line.insert(0, int(tokens[at]))
                 at = parents[at]
-            alone = model.states(torch.cat([text, torch.tensor(line)])[None])[0, -1]
+            alone = model.states(model.embed(torch.cat([sequence, torch.tensor(line)])[None]))[0, -1]
             torch.testing.assert_close(states[node], alone, atol=1e-5, rtol=1e-5)
 
 
@@ -80,17 +80,19 @@ def test_greedy_tokens_equal_autoregressive_tokens(model, heads, name, prompt):
 
 def test_the_cache_is_that_of_a_fresh_prefill_after_every_round(model, heads):
     cached, fresh, tree = CachedModel(model), CachedModel(model), TREES["full"]
-    text = torch.tensor([3, 1, 4])
-    hidden = cached.states(text, 0)[-1]
-    text = torch.cat([text, model.head(hidden).argmax()[None]])
+    sequence = torch.tensor([3, 1, 4])
+    hidden = cached.states(sequence, 0)[-1]
+    sequence = torch.cat([sequence, model.head(hidden).argmax()[None]])
     kept = set()
     for _ in range(20):
-        made, hidden = medusa_round(cached, heads, tree, text, hidden, Exact())
-        text = torch.cat([text, made.tokens])
+        made, hidden = medusa_round(cached, heads, tree, sequence, hidden, Exact())
+        sequence = torch.cat([sequence, made.tokens])
         kept.add(made.num_accepted)
-        states = fresh.states(text[:-1], 0)
+        states = fresh.states(sequence[:-1], 0)
         for ours, theirs in zip(cached.cache, fresh.cache, strict=True):
-            torch.testing.assert_close(ours[:, :, : len(text) - 1], theirs[:, :, : len(text) - 1], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(
+                ours[:, :, : len(sequence) - 1], theirs[:, :, : len(sequence) - 1], atol=1e-5, rtol=1e-5
+            )
         torch.testing.assert_close(hidden, states[-1], atol=1e-5, rtol=1e-5)
     assert len(kept) > 1
 
@@ -105,7 +107,7 @@ def test_kept_rows_close_up_and_earlier_rows_stay(model):
 
 
 def test_sampled_text_is_that_of_plain_sampling_where_nothing_is_guessed_right(model):
-    """Two decoders with the same law need not draw alike; with a root alone they do."""
+    """Two decoders with the same distribution need not draw alike; with a root alone they do."""
     prompt, sampling = torch.tensor([5, 6]), Sampling(0.8)
     plain = generate(CachedModel(model), prompt, 30, sampling, torch.Generator().manual_seed(2))
     output = medusa_generate(
@@ -141,11 +143,9 @@ def test_generation_ends_with_the_first_end_token(model, heads):
 def test_what_does_not_fit_is_refused(model, heads):
     cached, tree = CachedModel(model, 40), best_tree([[0.5, 0.3]], 3)
     assert len(medusa_generate(cached, heads, tree, torch.tensor([1, 2]), 35).tokens) == 35
-    with pytest.raises(ValueError, match="38 tokens and a tree of 3 nodes need more than the cache's 40 rows"):
+    with pytest.raises(ValueError, match="36 new ones take 37 rows and 4 beyond them, the cache holds 40"):
         medusa_generate(cached, heads, tree, torch.tensor([1, 2]), 36)
     with pytest.raises(ValueError, match="at least 1"):
         medusa_generate(cached, heads, tree, torch.tensor([], dtype=torch.int64), 5)
     with pytest.raises(ValueError, match="reach position"):
-        cached.states(torch.arange(3), TreePositions(38, tree.depths, tree.mask))
-    with pytest.raises(ValueError, match="needs a cache"):
-        model.states(torch.arange(3)[None], None, TreePositions(0, tree.depths, tree.mask))
+        tree_states(cached, torch.arange(3), 38, tree.depths, tree.mask)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from nimblelm.inference.medusa.heads import MedusaHeads
+from nimblelm.inference.medusa.heads import MedusaConfig, MedusaHeads
 from nimblelm.inference.medusa.search import best_size, best_tree, expected_tokens, node_probability, rank_accuracies
 from nimblelm.inference.medusa.tree import CandidateTree
 
@@ -43,7 +43,7 @@ def test_expected_tokens_agree_with_heads_that_err_independently():
 
 def test_accuracies_count_where_the_rank_is_right():
     torch.manual_seed(0)
-    heads, hidden, tokens = MedusaHeads(2, 6, 5), torch.randn(30, 6), torch.randint(5, (30,))
+    heads, hidden, tokens = MedusaHeads(MedusaConfig(2, 6, 5)), torch.randn(30, 6), torch.randint(5, (30,))
     got = rank_accuracies(heads, hidden, tokens, 5)
     for k, rank in itertools.product(range(2), range(5)):
         hits = [
@@ -51,7 +51,7 @@ def test_accuracies_count_where_the_rank_is_right():
         ]
         assert got[k, rank] == pytest.approx(sum(hits) / len(hits))
     torch.testing.assert_close(got.sum(1), torch.ones(2))
-    with pytest.raises(ValueError, match="3 tokens cannot judge 2 heads, 4 are needed"):
+    with pytest.raises(ValueError, match="3 tokens are too few for 2 heads, 4 are needed"):
         rank_accuracies(heads, hidden[:3], tokens[:3], 5)
 
 

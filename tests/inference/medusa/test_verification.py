@@ -1,12 +1,12 @@
-"""Which path is kept, against a search over every node, and the laws that the rules give."""
+"""Which path is kept, against a search over every node, and the distributions that the rules give."""
 
 import pytest
 import torch
 from scipy.stats import entropy
 
+from nimblelm.inference.decoding.sampling import GREEDY, Sampling, probabilities
 from nimblelm.inference.medusa.tree import CandidateTree, root_paths
 from nimblelm.inference.medusa.verification import Exact, Typical, matching_path, typical_path, typical_threshold
-from nimblelm.inference.sampling import GREEDY, Sampling, probabilities
 from tests.inference.medusa.test_tree import random_parents, walk
 
 
@@ -85,24 +85,24 @@ def test_at_temperature_zero_typical_is_exact():
         assert exact.next_token == typical.next_token
 
 
-def test_exact_sampling_writes_the_targets_law():
-    """The pair (first guess or token instead, token after it) has law p(x) p(y | x), whatever the guesses are."""
+def test_exact_sampling_has_the_targets_distribution():
+    """The pair (first guess or token instead, token after it) has distribution p(x) p(y | x), whatever the guesses."""
     vocab_size, draws, rng = 4, 8000, torch.Generator().manual_seed(3)
     logits = torch.randn(vocab_size + 1, vocab_size, generator=rng)  # the last row follows the root
     tree = CandidateTree(((0,), (1,), (0, 0), (1, 0)))
     tokens = torch.tensor([0, 2, 1, 3, 3])  # guesses 2 and 1 after the root, 3 after each
     rows = logits[[vocab_size, 2, 1, 3, 3]]
-    law = probabilities(logits, Sampling())
+    distribution = probabilities(logits, Sampling())
     counts = torch.zeros(vocab_size, vocab_size)
     for _ in range(draws):
         path, following = Exact(Sampling())(rows, tokens, tree.paths, rng)
         first = int(tokens[path[1]]) if len(path) > 1 else int(following)
         second = (
             int(tokens[path[2]]) if len(path) > 2 else int(following) if len(path) > 1
-            else int(torch.multinomial(law[first], 1, generator=rng))
+            else int(torch.multinomial(distribution[first], 1, generator=rng))
         )  # fmt: skip
         counts[first, second] += 1
-    expected = draws * law[vocab_size, :, None] * law[:vocab_size]
+    expected = draws * distribution[vocab_size, :, None] * distribution[:vocab_size]
     statistic = ((counts - expected) ** 2 / expected).sum()
     assert torch.special.gammaincc(torch.tensor(7.5), statistic / 2) > 1e-6  # 15 degrees of freedom
 

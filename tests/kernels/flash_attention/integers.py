@@ -5,7 +5,7 @@ A program of its own: TRITON_PTXAS_PATH chooses the assembler before Triton star
 
 import torch
 
-from nimblelm.kernels.flash_attention.triton import triton_flash_attention
+from nimblelm.kernels.flash_attention.launch import triton_flash_attention
 
 BATCH, LENGTH, HEADS = 4, 2048, 16
 

@@ -4,7 +4,7 @@ import torch
 
 from nimblelm.kernels.flash_attention.block_sparse import triton_block_sparse_attention
 from nimblelm.kernels.flash_attention.configs import Config, Tile
-from nimblelm.kernels.flash_attention.triton import triton_flash_attention
+from nimblelm.kernels.flash_attention.launch import triton_flash_attention
 
 # 32 x 16: many tiles, full and cut, in lengths that the interpreter can walk through; "ieee" is all that it computes
 SMALL = Config(Tile(32, 16, 4, 1), Tile(32, 16, 4, 1), Tile(16, 32, 4, 1), "ieee")

@@ -64,7 +64,7 @@ def test_an_overwritten_operand_is_caught():
 
 def test_a_tile_too_large_for_its_warps_is_caught():
     config = CONFIGS[128, False, 2]
-    crowded = replace(config, forward=replace(config.forward, num_warps=4))
+    crowded = replace(config, forward=config.forward._replace(num_warps=4))
     found = " ".join(compile_attention("forward", 128, False, "bf16", crowded).faults(tma=True))
     assert "spilled" in found
     assert "serialized" in found

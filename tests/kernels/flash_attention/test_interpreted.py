@@ -74,6 +74,16 @@ def test_rows_that_see_no_key_give_exactly_zero(interpreted):
     assert lse[:, :, blind:].isfinite().all()
 
 
+def test_without_keys_the_output_is_zero_whatever_the_queries_hold(interpreted):
+    q, none = torch.full((1, 64, 2, 32), 30.0, dtype=F16), torch.zeros(1, 0, 2, 32, dtype=F16)  # their sum overflows
+    q[0, 1] = torch.inf
+    out, lse, dq, dk, _ = interpreted(fast, q, none, none, torch.ones_like(q))
+    assert torch.equal(out, torch.zeros_like(q))
+    assert torch.equal(dq, torch.zeros_like(q))
+    assert dk.shape == none.shape
+    assert (lse == float("-inf")).all()
+
+
 def test_gradients_agree_with_finite_differences(interpreted):
     """Along random directions, by central differences of the float64 oracle: no formula is shared with the kernels."""
     case = Case(37, 45, num_heads=2, group=2, causal=True)
@@ -158,6 +168,18 @@ def test_block_sparse_kernels_agree_with_float64(interpreted, case, block, per_h
         torch.testing.assert_close(
             ours.double(), exactly, atol=2e-6, rtol=1e-5, msg=lambda text, n=name: f"{n}: {text}"
         )
+
+
+@pytest.mark.parametrize(("num_keys", "block"), [(32, 64), (96, 64), (160, 128), (70, 64)])
+def test_keys_that_end_inside_a_block_are_all_that_is_seen(interpreted, num_keys, block):
+    """A tile of the block beyond the last key holds zeros, whose scores would be the largest of all here."""
+    case = Case(33, num_keys)
+    q, k, v, dout = case.tensors()
+    q, k = 8 * q.abs(), -8 * k.abs()
+    blocks = torch.ones(1, 1, -(-33 // block), -(-num_keys // block), dtype=torch.bool)
+    results = interpreted(sparse, q, k, v, dout, blocks, block)
+    for ours, right in zip(results, exact(case, (q, k, v, dout)), strict=True):
+        torch.testing.assert_close(ours.double(), right, atol=1e-3, rtol=1e-4)
 
 
 def test_block_lists_name_each_visible_block_once_in_order():

@@ -68,3 +68,12 @@ def test_merging_is_associative():
     again = merge_parts(torch.stack([outs[0], out]), torch.stack([lses[0], lse]))
     for got, want in zip(again, merge_parts(outs, lses), strict=True):
         torch.testing.assert_close(got, want)
+
+
+def test_parts_of_large_scores_are_merged_to_the_last_digit():
+    """exp(L_p - L) with L of 1e5 in float32 would be off by half a percent."""
+    outs, lses = torch.randn(3, 4, 8), torch.tensor([1e5, 1e5 + 1, 1e5 - 1])[:, None].expand(3, 4)
+    for shift in (0.0, -2e5):
+        out, _ = merge_parts(outs, lses + shift)
+        exact = ((lses.double() + shift).softmax(0)[..., None] * outs.double()).sum(0)
+        torch.testing.assert_close(out.double(), exact, atol=1e-6, rtol=1e-6)

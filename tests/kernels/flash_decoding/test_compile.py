@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nimblelm.kernels.flash_decoding import triton as kernels
+from nimblelm.kernels.flash_decoding import launch as kernels
 from tests.kernels.compile_only import Compiled, compile_for_hopper
 
 TYPES = {torch.float16: "*fp16", torch.bfloat16: "*bf16", torch.float32: "*fp32"}
@@ -22,7 +22,7 @@ def compiled(query_rows: int, head_dim: int, dtype: torch.dtype, options=None, s
             "HEAD_DIM": head_dim,
             "BLOCK_M": tile.block_m,
             "BLOCK_N": tile.block_n,
-            "BLOCK_D": tile.block_d,
+            "BLOCK_D": kernels.padded_dim(head_dim),
         },
         num_warps=tile.num_warps,
         num_stages=tile.num_stages,

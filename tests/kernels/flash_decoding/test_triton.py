@@ -4,8 +4,8 @@ import numpy
 import pytest
 import torch
 
+from nimblelm.kernels.flash_decoding import launch as kernels
 from nimblelm.kernels.flash_decoding import reference
-from nimblelm.kernels.flash_decoding import triton as kernels
 from tests.kernels.accuracy import assert_accurate
 from tests.kernels.flash_decoding.cases import CASES, Case, eager
 
@@ -25,7 +25,7 @@ def with_nan_in_fresh_memory(*tensors):
 
 
 def with_invalid_arithmetic_forbidden(*tensors):
-    """Called in the interpreter's process: -inf minus -inf raises, even where its nan would be thrown away."""
+    """Called in the interpreter's process: -inf minus -inf raises, even where its nan would be discarded."""
     with numpy.errstate(invalid="raise"):
         return kernels.flash_decoding(*tensors)
 
@@ -64,6 +64,18 @@ def test_queries_that_see_nothing_give_zero(interpreted):
 def test_what_empty_splits_leave_unwritten_is_never_read(interpreted, case):
     tensors = case.tensors()
     torch.testing.assert_close(interpreted(with_nan_in_fresh_memory, *tensors), eager(*tensors), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[1]], ids=str)
+@pytest.mark.parametrize("which", ["q", "keys", "values"])
+def test_a_nan_reaches_every_query_that_reads_it_and_no_other(interpreted, case, which):
+    q, keys, values, lengths = case.tensors()
+    spoilt = {"q": q, "keys": keys, "values": values}[which]
+    spoilt[0, 0, 0, 0] = torch.nan  # the first query of its head, or a row that all queries of the sequence see
+    expected = reference.flash_decoding(q, keys, values, lengths).isnan()
+    assert expected.any()
+    assert torch.equal(interpreted(with_nan_in_fresh_memory, q, keys, values, lengths).isnan(), expected)
+    assert torch.equal(interpreted(kernels.flash_decoding, q, keys, values, lengths).isnan(), expected)
 
 
 @pytest.mark.parametrize("case", [CASES[0], CASES[1]], ids=str)

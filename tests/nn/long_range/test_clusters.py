@@ -98,3 +98,48 @@ def test_chunks_must_divide_the_length():
     order = torch.arange(10).expand(2, 2, 10)
     with pytest.raises(ValueError, match="3 chunks do not divide 10"):
         cluster_attention(q, k, v, order, order, 3, False, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("causal", [False, True])
+def test_lsh_attention_serves_every_dtype(dtype, causal):
+    qk, _, v = tensors(40)
+    qk[:, 7] = 0  # of no direction
+    rounded, values = qk.to(dtype), v.to(dtype)
+    buckets = lsh_buckets(rounded, torch.randn(2, 8, 2, generator=torch.Generator().manual_seed(0)).to(dtype))
+    out = lsh_attention(rounded, values, buckets, 4, causal)
+    assert out.dtype == dtype
+    exact = lsh_attention(rounded.double(), values.double(), buckets, 4, causal)
+    torch.testing.assert_close(out.double(), exact, atol=4 * torch.finfo(dtype).eps, rtol=4 * torch.finfo(dtype).eps)
+
+
+def test_small_and_large_vectors_are_normalised_and_never_see_themselves_first():
+    qk, _, v = tensors(20)
+    buckets = torch.zeros(1, 2, 2, 20, dtype=torch.int64)
+    for size in (1e-9, 1e7):
+        torch.testing.assert_close(
+            lsh_attention(size * qk, v, buckets, 1), _without_self(size * qk, v), atol=1e-6, rtol=1e-6
+        )
+
+
+def _without_self(qk, v):
+    keys = qk / qk.norm(dim=-1, keepdim=True)
+    return dense(qk, keys, v, ~torch.eye(20, dtype=torch.bool), scale=1.0)
+
+
+@pytest.mark.parametrize("rounds", [1, 3])
+def test_a_position_that_is_alone_sees_itself_with_weight_one(rounds):
+    qk, _, v = tensors(20)
+    buckets = torch.zeros(rounds, 2, 2, 20, dtype=torch.int64)
+    out = lsh_attention(qk.float(), v.float(), buckets, 1, causal=True)
+    torch.testing.assert_close(out[:, 0].double(), v[:, 0], atol=1e-6, rtol=1e-6)
+
+
+def test_transforms_keep_the_small_coordinates_of_long_queries():
+    q, k, _ = (x.float() for x in tensors(9))
+    q, k = 1e5 * torch.nn.functional.normalize(q, dim=-1), 1e-2 * k
+    far_q, _ = asymmetric_transforms(q, k)
+    last = far_q[..., -1]
+    bound = k.double().square().sum(-1).amax(1, keepdim=True)
+    gap = q.square().sum(-1).amax(1, keepdim=True) - q.square().sum(-1)
+    torch.testing.assert_close(last.double(), (gap.double() + bound).sqrt(), atol=0, rtol=1e-5)

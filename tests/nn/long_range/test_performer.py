@@ -1,8 +1,16 @@
 """Performer: the estimate of the softmax kernel has no bias, and gets closer with more features."""
 
+import math
+
+import pytest
 import torch
 
-from nimblelm.nn.long_range.performer import log_softmax_features, orthogonal_directions, performer_attention
+from nimblelm.nn.long_range.performer import (
+    log_softmax_features,
+    orthogonal_directions,
+    performer_attention,
+    relative_spread,
+)
 from tests.nn.long_range.cases import dense, tensors
 
 
@@ -19,6 +27,29 @@ def test_the_estimate_of_the_softmax_kernel_has_no_bias():
     standard_error = estimates.std(0) / len(estimates) ** 0.5
     assert (error.abs() < 4.5 * standard_error).all()
     assert (standard_error < 0.05 * (q * k).sum(-1).exp()).all()  # so that a bias would show
+
+
+@pytest.mark.parametrize("size", [0.1, 0.5, 1.0, 2.0])
+def test_the_spread_of_the_estimate_is_that_of_an_integral_over_directions(size):
+    q, k = size * torch.nn.functional.normalize(torch.randn(2, 5, 8, dtype=torch.float64), dim=-1)
+    length = (q + k).norm(dim=-1)
+    g = torch.linspace(-30, 30, 200_001, dtype=torch.float64)  # a direction's component along q + k
+    density = (-g.square() / 2).exp() / math.sqrt(2 * math.pi)
+    feature = (g * length[:, None] - (q.square() + k.square()).sum(-1, keepdim=True) / 2).exp()
+    first, second = (torch.trapezoid(feature**power * density, g) for power in (1, 2))
+    torch.testing.assert_close(first, (q * k).sum(-1).exp())
+    expected = ((second / first.square() - 1) / 64).sqrt()
+    torch.testing.assert_close(relative_spread(q, k, 64), expected, atol=0, rtol=1e-6)
+
+
+def test_the_spread_is_seen_in_samples_where_it_is_small():
+    rng = torch.Generator().manual_seed(0)
+    q = k = torch.full((4,), 0.2, dtype=torch.float64)
+    directions = torch.randn(4000, 16, 4, generator=rng, dtype=torch.float64)  # independent
+    products = [log_softmax_features(q, rows).exp() @ log_softmax_features(k, rows).exp() for rows in directions]
+    estimates = torch.stack(products) / (q @ k).exp()
+    torch.testing.assert_close(estimates.std(), relative_spread(q, k, 16), atol=0, rtol=0.1)
+    assert abs(estimates.mean() - 1) < 4.5 * relative_spread(q, k, 16) / len(estimates) ** 0.5
 
 
 def test_directions_are_orthogonal_and_as_long_as_normal_vectors():

@@ -1,21 +1,21 @@
-/* Steps through a recorded speculative decode, one judged token at a time.
+/* Steps through a recorded speculative decode, one verified token at a time.
  *
  * Data (from book_tools.trace): {prompt, rounds: [{draft: [{text, q, p, u, accepted}], num_accepted, emitted: {text, kind}}],
- * after: [{tar, tokens_per_pass}]}. `accepted` is null for a draft token that was thrown away unjudged; after[i] is what lib's
+ * after: [{tar, tokens_per_pass}], code: {lines, events: {drafted, accepted, rejected, corrected, bonus: numbers of lines}}}. `accepted` is null for a draft token that was discarded unverified; after[i] is what lib's
  * AcceptanceStats says of the first i + 1 rounds. Nothing is computed here but which number to show.
  */
 (() => {
-  const { el, facts, stepper, help, start } = window.CourseWidgets;
+  const { el, facts, listing, speaker, stepper, help, start } = window.CourseWidgets;
   const visible = (text) => text.replace(/\n/g, "⏎").replace(/ /g, "␣");  // on its own, a token shows its spaces
   const flowing = (text) => text.replace(/\n/g, "⏎\n");
   const number = (value) => (value < 0.001 && value > 0 ? "<0.001" : value.toFixed(3));
 
-  /* One step for each thing that happens: a round is drafted, a token is judged, the round's last token is added. */
+  /* One step for each thing that happens: a round is drafted, a token is verified, the round's last token is added. */
   const stepsOf = (data) =>
     data.rounds.flatMap((round, index) => {
-      const judged = round.draft.filter((token) => token.accepted !== null).length;
-      const judging = Array.from({ length: judged }, (_, i) => ({ round: index, judged: i + 1, done: false }));
-      return [{ round: index, judged: 0, done: false }, ...judging, { round: index, judged, done: true }];
+      const verified = round.draft.filter((token) => token.accepted !== null).length;
+      const verifying = Array.from({ length: verified }, (_, i) => ({ round: index, verified: i + 1, done: false }));
+      return [{ round: index, verified: 0, done: false }, ...verifying, { round: index, verified, done: true }];
     });
 
   const sentence = (data, step) => {
@@ -28,17 +28,24 @@
         : "the target draws the corrected token from what is left of p over q";
       return `${name}: ${why}: “${visible(text)}”.`;
     }
-    if (step.judged === 0) return `${name}: the draft proposes ${round.draft.length} tokens; one target pass scores them all.`;
-    const token = round.draft[step.judged - 1];
+    if (step.verified === 0) return `${name}: the draft proposes ${round.draft.length} tokens; one target pass scores them all.`;
+    const token = round.draft[step.verified - 1];
     const bound = number(Math.min(1, token.p / token.q));
     const comparison = token.accepted ? "is below" : "is not below";
-    return `${name}, token ${step.judged}: “${visible(token.text)}” has q = ${number(token.q)} and p = ${number(token.p)}. ` +
-      `u = ${number(token.u)} ${comparison} ${bound}: ${token.accepted ? "accepted" : "rejected, and the rest is thrown away"}.`;
+    return `${name}, token ${step.verified}: “${visible(token.text)}” has q = ${number(token.q)} and p = ${number(token.p)}. ` +
+      `u = ${number(token.u)} ${comparison} ${bound}: ${token.accepted ? "accepted" : "rejected, and the rest is discarded"}.`;
+  };
+
+  /* What happens at a step: the code that does it is lit. */
+  const eventOf = (round, step) => {
+    if (step.done) return round.emitted.kind;
+    if (step.verified === 0) return "drafted";
+    return round.draft[step.verified - 1].accepted ? "accepted" : "rejected";
   };
 
   const stateOf = (token, index, step) => {
-    if (index < step.judged) return token.accepted ? "accepted" : "rejected";
-    const rejected = step.judged > 0 && token.accepted === null;
+    if (index < step.verified) return token.accepted ? "accepted" : "rejected";
+    const rejected = step.verified > 0 && token.accepted === null;
     return step.done || rejected ? "discarded" : "proposed";
   };
 
@@ -61,9 +68,9 @@
   const drawTable = (data, step) =>
     data.rounds[step.round].draft.map((token, index) => {
       const state = stateOf(token, index, step);
-      const judged = index < step.judged;
-      const hidden = state === "discarded" ? "not judged" : "";
-      const cells = [number(token.q), number(token.p), number(Math.min(1, token.p / token.q)), judged ? number(token.u) : hidden];
+      const verified = index < step.verified;
+      const hidden = state === "discarded" ? "not verified" : "";
+      const cells = [number(token.q), number(token.p), number(Math.min(1, token.p / token.q)), verified ? number(token.u) : hidden];
       return el("tr", {}, el("th", { scope: "row" }, span(token.text, state, visible)),
         ...cells.map((text) => el("td", { textContent: text })), el("td", { textContent: state }));
     });
@@ -72,8 +79,8 @@
     const steps = stepsOf(data);
     let current = 0;
     const text = el("div", { className: "stepper-text", tabIndex: 0, role: "region", ariaLabel: "Text so far" });
-    const say = el("p", { className: "stepper-say" });
-    say.setAttribute("aria-live", "polite");
+    const say = speaker();
+    const code = listing(data.code.lines);
     const body = el("tbody");
     const header = ["token", "q", "p", "min(1, p/q)", "u", "verdict"].map((name) => el("th", { scope: "col", textContent: name }));
     const table = el("table", {}, el("thead", {}, el("tr", {}, ...header)), body);
@@ -88,10 +95,10 @@
       const end = steps.findIndex((step, i) => i > current && step.done);
       go(end < 0 ? current : end);
     };
-    const previousRound = () => go(steps.findLastIndex((step, i) => i < current && step.judged === 0 && !step.done));
+    const previousRound = () => go(steps.findLastIndex((step, i) => i < current && step.verified === 0 && !step.done));
     const moves = { start: ["Start", first], back: ["← Back", back], next: ["Next →", next], round: ["Finish round", finishRound] };
     const keys = { ArrowRight: next, ArrowLeft: back, PageDown: finishRound, PageUp: previousRound, Home: first, End: last };
-    const controls = stepper(root, moves, keys);
+    const controls = stepper(root, moves, keys, { next, first, ended: () => current === steps.length - 1 });
 
     const draw = () => {
       const step = steps[current];
@@ -99,6 +106,7 @@
       text.scrollTop = text.scrollHeight;
       body.replaceChildren(...drawTable(data, step));
       say.textContent = sentence(data, step);
+      code.mark(data.code.events[eventOf(data.rounds[step.round], step)]);
       const finished = step.round + (step.done ? 1 : 0);
       const emitted = data.rounds.slice(0, finished).reduce((sum, round) => sum + round.num_accepted + 1, 0);
       const after = finished ? data.after[finished - 1] : null;
@@ -110,7 +118,7 @@
       controls.mark({ start: atStart, back: atStart, next: atEnd, round: atEnd });
     };
     draw();
-    return [controls.row, say, text, el("div", { className: "stepper-table", tabIndex: 0, role: "region", ariaLabel: "Tokens of this round" }, table), box,
-      help("Keys, once the box has the focus: ← and → step, Page Down finishes the round, Home and End jump.")];
+    return [controls.row, say, text, code.box, el("div", { className: "stepper-table", tabIndex: 0, role: "region", ariaLabel: "Tokens of this round" }, table), box,
+      help("Keys, once the box has the focus: ← and → step, Page Down finishes the round, Home and End jump, P plays. The lit lines are those that the step runs.")];
   });
 })();

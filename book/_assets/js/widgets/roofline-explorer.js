@@ -4,65 +4,68 @@
  * [phase][batch][context], start: [p, b, c]}. Every number shown is read from the tables.
  */
 (() => {
-  const { svg, slider, choice, facts, scroll, help, start } = window.CourseWidgets;
-  const WIDTH = 520, HEIGHT = 250, LEFT = 56, BOTTOM = 36, TOP = 12, RIGHT = 12;
+  const { svg, slider, choice, facts, fitted, sweep, help, start } = window.CourseWidgets;
+  const MOST = 560, HEIGHT = 260, LEFT = 56, BOTTOM = 38, TOP = 22, RIGHT = 12;
 
-  const axes = (roof, intensities) => {
+  const axes = (roof, intensities, width) => {
     const x = [Math.min(...intensities, roof.ridge / 8), Math.max(...intensities, roof.ridge * 8)];
     const y = [Math.min(x[0] * roof.bandwidth_bytes, roof.peak_flops / 8) / 2, roof.peak_flops * 2];
     const along = (value, [low, high]) => Math.log(value / low) / Math.log(high / low);
     return {
       x, y,
-      px: (value) => LEFT + along(value, x) * (WIDTH - LEFT - RIGHT),
+      px: (value) => LEFT + along(value, x) * (width - LEFT - RIGHT),
       py: (value) => HEIGHT - BOTTOM - along(value, y) * (HEIGHT - BOTTOM - TOP),
     };
   };
 
-  const powers = ([low, high]) => {
+  /* 1, 10, 100; where there are few of them 1, 2, 5, 10. */
+  const ticksOf = ([low, high]) => {
+    const steps = high / low < 1000 ? [1, 2, 5] : [1];
     const found = [];
-    for (let power = Math.ceil(Math.log10(low)); power <= Math.log10(high); power += 1) found.push(10 ** power);
-    return found;
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) steps.forEach((step) => found.push(Number((step * 10 ** power).toPrecision(3))));
+    return found.filter((value) => value >= low && value <= high);
   };
 
-  const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, "font-size": 11, fill: "currentColor" }, text);
+  const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, "font-size": 12, fill: "currentColor" }, text);
 
-  const plot = (roof, axis, intensity, attainable) => {
+  const plot = (roof, axis, intensity, attainable, width) => {
     const { px, py, x, y } = axis;
     const ticks = [
-      ...powers(x).map((value) => label(px(value), HEIGHT - BOTTOM + 14, String(value))),
-      ...powers(y).map((value) => label(LEFT - 6, py(value) + 4, String(value / 1e9), "end")),
+      ...ticksOf(x).map((value) => label(px(value), HEIGHT - BOTTOM + 14, String(value))),
+      ...ticksOf(y).map((value) => label(LEFT - 6, py(value) + 4, String(Number((value / 1e9).toPrecision(3))), "end")),
     ];
     const corner = [[x[0], x[0] * roof.bandwidth_bytes], [roof.ridge, roof.peak_flops], [x[1], roof.peak_flops]];
     const line = corner.map(([a, b]) => `${px(a)},${py(b)}`).join(" ");
     return [
       ...ticks,
-      label((LEFT + WIDTH) / 2, HEIGHT - 4, "FLOP per byte"),
-      label(LEFT - 44, TOP + 6, "GFLOP/s", "start"),
+      label((LEFT + width) / 2, HEIGHT - 4, "FLOP per byte"),
+      label(4, TOP - 8, "GFLOP/s", "start"),
       svg("polyline", { points: line, fill: "none", stroke: "currentColor", "stroke-width": 2 }),
       svg("line", { x1: px(roof.ridge), x2: px(roof.ridge), y1: py(roof.peak_flops), y2: HEIGHT - BOTTOM, stroke: "currentColor", "stroke-dasharray": "3 4", opacity: 0.6 }),
       svg("circle", { cx: px(intensity), cy: py(attainable), r: 7, class: "roofline-point" }),
     ];
   };
 
-  start("roofline-explorer", (data, id) => {
-    const axis = axes(data.roof, data.intensity.flat(2));
+  start("roofline-explorer", (data, id, root) => {
     const [p0, b0, c0] = data.start;
+    const chosen = (table) => table[phase.value()][batch.value()][context.value()];
     const draw = () => {
-      const [p, b, c] = [phase, batch, context].map((part) => part.value());
-      const at = (table) => table[p][b][c];
-      outputs.intensity.textContent = at(data.intensity).toFixed(2);
-      outputs.attainable.textContent = `${(at(data.attainable) / 1e9).toFixed(2)} GFLOP/s`;
-      outputs.seconds.textContent = `${(1e3 * at(data.seconds)).toFixed(2)} ms`;
-      outputs.bound.textContent = at(data.bound);
-      picture.replaceChildren(...plot(data.roof, axis, at(data.intensity), at(data.attainable)));
+      outputs.intensity.textContent = chosen(data.intensity).toFixed(2);
+      outputs.attainable.textContent = `${(chosen(data.attainable) / 1e9).toFixed(2)} GFLOP/s`;
+      outputs.seconds.textContent = `${(1e3 * chosen(data.seconds)).toFixed(2)} ms`;
+      outputs.bound.textContent = chosen(data.bound);
+      picture.redraw();
     };
     const phase = choice(`${id}-phase`, "Phase", data.phases, p0, () => draw());
-    const batch = slider(`${id}-batch`, "Texts in the batch", data.batches, b0, String, () => draw());
-    const context = slider(`${id}-context`, "Tokens of a text", data.contexts, c0, String, () => draw());
+    const batch = slider(`${id}-batch`, "Sequences in the batch", data.batches, b0, String, () => draw());
+    const context = slider(`${id}-context`, "Tokens per sequence", data.contexts, c0, String, () => draw());
     const { box, outputs } = facts({ intensity: "FLOP per byte", attainable: "Attainable", seconds: "Least time of the pass", bound: "Bound by" });
-    const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "widget-plot", "aria-hidden": "true" });
+    const picture = fitted(MOST, (width) => {
+      const axis = axes(data.roof, data.intensity.flat(2), width);
+      return { parts: plot(data.roof, axis, chosen(data.intensity), chosen(data.attainable), width), height: HEIGHT };
+    });
     draw();
-    return [phase.row, batch.row, context.row, box, scroll("Drawing of the roofline", picture),
-      help("The line is the roof of the machine that built this page, the dashed one its ridge. In decode a text has that many tokens behind it; in prefill it is read whole.")];
+    return [phase.row, batch.row, context.row, sweep(root, batch, draw), box, picture.frame,
+      help("The line is the roof of the machine that built this page, the dashed one its ridge. In decode a sequence has that many tokens behind it; in prefill it is read whole. Play, or P, doubles the batch again and again.")];
   });
 })();

@@ -5,10 +5,10 @@
  * All of it comes from lib; nothing is computed here but where to draw a node.
  */
 (() => {
-  const { el, svg, choice, facts, scroll, stepper, help, start } = window.CourseWidgets;
-  const BOX = { width: 96, height: 22, across: 122, down: 28 }, CELL = 16, MARGIN = 10, RULER = 22;
+  const { el, svg, choice, facts, scroll, speaker, stepper, help, start } = window.CourseWidgets;
+  const BOX = { width: 104, height: 22, across: 130, down: 28 }, CELL = 18, MARGIN = 10, RULER = 22;
   const visible = (text) => text.replace(/\n/g, "⏎").replace(/ /g, "␣");
-  const short = (text) => (text.length > 11 ? `${text.slice(0, 10)}…` : text);
+  const short = (text) => (text.length > 9 ? `${text.slice(0, 8)}…` : text);
   const label = (x, y, text, attributes = {}) => svg("text", { x, y, "font-size": 12, fill: "currentColor", ...attributes }, text);
   const rank = (number) => `${number + 1}${["st", "nd", "rd"][number] ?? "th"} guess`;
 
@@ -48,9 +48,9 @@
     const [first, back, next, last] = [() => go(0), () => go(node - 1), () => go(node + 1), () => go(size - 1)];
     const which = choice(`${id}-round`, "Pass", data.rounds.map((_, i) => String(i + 1)), 0, () => draw());
     const moves = { start: ["Root", first], back: ["← Back", back], next: ["Next node →", next], end: ["Last", last] };
-    const controls = stepper(root, moves, { ArrowRight: next, ArrowLeft: back, Home: first, End: last });
-    const say = el("p", { className: "stepper-say" });
-    say.setAttribute("aria-live", "polite");
+    const controls = stepper(root, moves, { ArrowRight: next, ArrowLeft: back, Home: first, End: last },
+      { next, first, ended: () => node === size - 1 });
+    const say = speaker();
     const before = el("p", { className: "token-cell token-prompt" });
     const { box, outputs } = facts({ node: "Node", place: "place in the text", row: "row of the cache", sees: "rows it sees", prob: "expected to be right" }, false);
     const width = 2 * MARGIN + depth * BOX.across + BOX.width;
@@ -76,8 +76,8 @@
         const state = (one === node ? " is-now" : data.mask[node][one] ? " is-seen" : "") + kept(one) + (round.right[one] ? "" : " is-wrong");
         const group = svg("g", { class: `tree-node${state}` },
           svg("rect", { x: left(one), y: top(one), width: BOX.width, height: BOX.height, rx: 4 }),
-          label(left(one) + 5, top(one) + 15, String(one), { "font-size": 9, opacity: 0.75 }),
-          label(left(one) + BOX.width / 2 + 6, top(one) + 15, short(visible(round.tokens[one])), { "text-anchor": "middle", "font-family": "var(--pst-font-family-monospace)" }));
+          label(left(one) + 5, top(one) + 15, String(one), { "font-size": 12, opacity: 0.75 }),
+          label(left(one) + BOX.width / 2 + 9, top(one) + 15, short(visible(round.tokens[one])), { "text-anchor": "middle", "font-family": "var(--pst-font-family-monospace)" }));
         group.addEventListener("click", () => go(one));
         return group;
       });
@@ -87,8 +87,8 @@
 
     const drawGrid = () => {
       const names = Array.from({ length: size }, (_, i) => [
-        label(RULER - 4, MARGIN + RULER + i * CELL + 12, String(i), { "font-size": 9, "text-anchor": "end" }),
-        label(RULER + i * CELL + CELL / 2, RULER + MARGIN - 5, String(i), { "font-size": 9, "text-anchor": "middle" })]).flat();
+        label(RULER - 4, MARGIN + RULER + i * CELL + 13, String(i), { "font-size": 12, "text-anchor": "end" }),
+        label(RULER + i * CELL + CELL / 2, RULER + MARGIN - 5, String(i), { "font-size": 12, "text-anchor": "middle" })]).flat();
       const cells = data.mask.flatMap((row, i) => row.map((sees, j) => svg("rect", {
         class: `tree-cell${sees ? " is-visible" : ""}${i === node ? " is-now" : ""}`,
         x: RULER + j * CELL, y: MARGIN + RULER + i * CELL, width: CELL, height: CELL })));
@@ -113,6 +113,6 @@
     };
     draw();
     return [which.row, controls.row, say, before, frame, box, scroll("The mask", grid),
-      help("Green and thick: kept. Dashed: not what the target chose. The marked row of the grid is what the node sees of the tree. Keys, once a button has the focus: ← and → move by a node, Home and End jump.")];
+      help("Green and thick: kept. Dashed: not what the target chose. The marked row of the grid is what the node sees of the tree. Keys, once a button has the focus: ← and → move by a node, Home and End jump, P plays.")];
   });
 })();

@@ -24,11 +24,20 @@ def tree_tokens(root: Int[Tensor, ""], guesses: Float[Tensor, "K V"], tree: Cand
     Chapter: book/ch03_medusa_heads
     """
     num_heads, vocab_size = guesses.shape
+    check_tree(tree, num_heads, vocab_size)
+    width = int(tree.ranks.max()) + 1 if len(tree) > 1 else 0
+    ranked = guesses.topk(width).indices  # (K, width)
+    heads, ranks = (part.to(root.device) for part in (tree.depths[1:] - 1, tree.ranks))
+    return torch.cat([root[None], ranked[heads, ranks]])
+
+
+def check_tree(tree: CandidateTree, num_heads: int, vocab_size: int) -> None:
+    """Raise ValueError for a tree that asks for more than so many heads over so many tokens can guess.
+
+    Chapter: book/ch03_medusa_heads
+    """
     depth, width = int(tree.depths.max()), int(tree.ranks.max()) + 1 if len(tree) > 1 else 0
     if depth > num_heads or width > vocab_size:
         raise ValueError(
             f"the tree asks for {width} guesses of {depth} heads, there are {num_heads} heads over {vocab_size} tokens"
         )
-    ranked = guesses.topk(width).indices  # (K, width)
-    heads, ranks = (part.to(root.device) for part in (tree.depths[1:] - 1, tree.ranks))
-    return torch.cat([root[None], ranked[heads, ranks]])

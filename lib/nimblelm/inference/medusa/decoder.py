@@ -4,22 +4,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nimblelm.inference.acceptance_stats import Round
-from nimblelm.inference.autoregressive import check_request
-from nimblelm.inference.cache import CachedModel, KVCache
-from nimblelm.inference.medusa.candidates import tree_tokens
+from nimblelm.inference.decoding.cache import CachedModel, KVCache
+from nimblelm.inference.decoding.request_checks import check_request, check_sees_all
+from nimblelm.inference.medusa.candidates import check_tree, tree_tokens
 from nimblelm.inference.medusa.heads import MedusaHeads
 from nimblelm.inference.medusa.tree import CandidateTree
+from nimblelm.inference.medusa.tree_cache import tree_states
 from nimblelm.inference.medusa.verification import Exact, Typical
-from nimblelm.inference.speculative import SpeculativeOutput
-from nimblelm.nn.positions import TreePositions
+from nimblelm.inference.speculative.acceptance_stats import Round
+from nimblelm.inference.speculative.decoder import SpeculativeOutput
 
 
 def keep_rows(cache: KVCache, position: int, path: Int[Tensor, "N"]) -> None:
-    """Move the rows of the kept nodes together, so that row t of the cache is token t of the text again.
+    """Move the rows of the kept nodes together, so that row t of the cache is token t of the sequence again.
 
     A tree's pass writes node i to row position + i. The j-th kept node stands j tokens after the root and was rotated
-    for that place, so its row moves to position + j as it is. Later rows are left over, and ignored.
+    for that position, so its row moves to position + j as it is. Later rows are left over, and ignored.
 
     Args:
         cache: keys and values of all layers.
@@ -37,12 +37,12 @@ def medusa_round(
     target: CachedModel,
     heads: MedusaHeads,
     tree: CandidateTree,
-    text: Int[Tensor, "n"],
+    sequence: Int[Tensor, "n"],
     hidden: Float[Tensor, "d"],
     rule: Exact | Typical,
     generator: torch.Generator | None = None,
 ) -> tuple[Round, Float[Tensor, "d"]]:
-    """Guess a tree on the text's last token, read it in one pass of the target, keep a path of it.
+    """Guess a tree on the sequence's last token, read it in one pass of the target, keep a path of it.
 
     On entry the target's cache is right for all tokens but the last, the root, as in `speculative_round`.
 
@@ -50,7 +50,7 @@ def medusa_round(
         target: the model with its cache.
         heads: its heads.
         tree: the shape of the guesses.
-        text: prompt and output so far.
+        sequence: prompt and output so far.
         hidden: the target's state at the token before the last, from which the last was chosen.
         rule: what is kept.
         generator: randomness, for a rule that draws.
@@ -60,10 +60,10 @@ def medusa_round(
 
     Chapter: book/ch03_medusa_heads
     """
-    position = len(text) - 1
-    depths, mask, paths = (part.to(text.device) for part in (tree.depths, tree.mask, tree.paths))
-    tokens = tree_tokens(text[-1], heads(hidden), tree)
-    states = target.states(tokens, TreePositions(position, depths, mask))
+    position = len(sequence) - 1
+    depths, mask, paths = (part.to(sequence.device) for part in (tree.depths, tree.mask, tree.paths))
+    tokens = tree_tokens(sequence[-1], heads(hidden), tree)
+    states = tree_states(target, tokens, position, depths, mask)
     verdict = rule(target.model.head(states), tokens, paths, generator)
     keep_rows(target.cache, position, verdict.path)
     kept = torch.cat([tokens[verdict.path[1:]], verdict.next_token[None]])
@@ -83,7 +83,7 @@ def medusa_generate(
 ) -> SpeculativeOutput:
     """Continue a prompt with the target's own guesses, checked a tree at a time.
 
-    With an `Exact` rule the text has the law of plain decoding; greedily it is the text of `autoregressive.generate`.
+    With an `Exact` rule the sequence has the distribution of plain decoding; greedily it is that of `generate`.
 
     Args:
         target, heads, tree, rule, generator: as in `medusa_round`.
@@ -92,19 +92,26 @@ def medusa_generate(
         eos_token: generation ends after this token, in the middle of a path as well.
 
     Raises:
-        ValueError: an empty prompt, fewer than one token asked for, or a cache without room for the last tree.
+        ValueError: heads of another width or vocabulary than the target's, a tree that they cannot fill, a target
+            whose tokens see a window, as `check_request`, or a cache without room for the last tree; all before
+            anything is read.
 
     Chapter: book/ch03_medusa_heads
     """
-    check_request(prompt, max_new_tokens)
-    limit, rows = len(prompt) + max_new_tokens, target.cache.keys.shape[2]
-    if limit + len(tree) > rows:
-        raise ValueError(f"{limit} tokens and a tree of {len(tree)} nodes need more than the cache's {rows} rows")
+    shape, needed = heads.config, (target.model.config.d_model, target.vocab_size)
+    if (shape.d_model, shape.vocab_size) != needed:
+        raise ValueError(
+            f"the heads have width and vocabulary {(shape.d_model, shape.vocab_size)}, the target {needed}"
+        )
+    check_tree(tree, shape.num_heads, shape.vocab_size)
+    check_sees_all(target.model)
+    check_request([target], prompt, max_new_tokens, eos_token, rows_beyond=len(tree) + 1)
+    limit = len(prompt) + max_new_tokens
     hidden = target.states(prompt, 0)[-1]
-    text, rounds = torch.cat([prompt, rule.first(target.model.head(hidden), generator)[None]]), []
-    while len(text) < limit and (eos_token is None or int(text[-1]) != eos_token):
-        made, hidden = medusa_round(target, heads, tree, text, hidden, rule, generator)
+    sequence, rounds = torch.cat([prompt, rule.first(target.model.head(hidden), generator)[None]]), []
+    while len(sequence) < limit and (eos_token is None or int(sequence[-1]) != eos_token):
+        made, hidden = medusa_round(target, heads, tree, sequence, hidden, rule, generator)
         rounds.append(made)
         ends = [] if eos_token is None else (made.tokens == eos_token).nonzero()
-        text = torch.cat([text, made.tokens[: ends[0] + 1] if len(ends) else made.tokens])[:limit]
-    return SpeculativeOutput(text[len(prompt) :], rounds)
+        sequence = torch.cat([sequence, made.tokens[: ends[0] + 1] if len(ends) else made.tokens])[:limit]
+    return SpeculativeOutput(sequence[len(prompt) :], rounds)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nimblelm.inference.decoding.request_checks import check_tokens
 from nimblelm.inference.medusa.heads import HEADS_FOLDER, MedusaHeads
 from nimblelm.inference.medusa.tree import CandidateTree
 
@@ -15,39 +16,48 @@ from nimblelm.inference.medusa.tree import CandidateTree
 def rank_accuracies(
     heads: MedusaHeads, hidden: Float[Tensor, "N d"], tokens: Int[Tensor, "N"], top: int
 ) -> Float[Tensor, "K top"]:
-    """How often the guess of each rank is right: a_k(r), the share of places where head k's r-th guess is what came.
+    """How often the guess of each rank is right: a_k(r), the fraction of positions where head k's r-th guess is right.
 
     Args:
         heads: the heads.
-        hidden: the target's state at each token of a text.
-        tokens: the text; head k at place t is judged by token t + 1 + k.
+        hidden: the target's state at each token of a sequence.
+        tokens: the sequence; head k at position t is compared with token t + 1 + k.
         top: ranks that are told apart.
 
     Raises:
-        ValueError: the text is too short to judge the last head.
+        ValueError: the sequence is too short for the last head, has tokens outside of the vocabulary or no state for
+            some of them, or `top` is no number of ranks.
 
     Chapter: book/ch03_medusa_heads
     """
-    places = len(tokens) - 1 - heads.num_heads
-    if places < 1:
-        raise ValueError(f"{len(tokens)} tokens cannot judge {heads.num_heads} heads, {heads.num_heads + 2} are needed")
-    came = tokens[2:].unfold(0, heads.num_heads, 1)  # (places, K)
-    guesses = heads(hidden[:places]).topk(top).indices  # (K, places, top)
+    num_heads = heads.config.num_heads
+    positions = len(tokens) - 1 - num_heads
+    if positions < 1:
+        raise ValueError(f"{len(tokens)} tokens are too few for {num_heads} heads, {num_heads + 2} are needed")
+    vocab_size = heads.config.vocab_size
+    if len(hidden) != len(tokens) or not 1 <= top <= vocab_size:
+        raise ValueError(
+            f"{len(hidden)} states of {len(tokens)} tokens, top {top}: a state for each token and 1 to "
+            f"{vocab_size} ranks are needed"
+        )
+    check_tokens(tokens, vocab_size)
+    came = tokens[2:].unfold(0, num_heads, 1)  # (positions, K)
+    guesses = heads(hidden[:positions]).topk(top).indices  # (K, positions, top)
     return (guesses == came.T[..., None]).float().mean(1)
 
 
-def load_accuracies(text: str = "greedy") -> list[list[float]]:
-    """`rank_accuracies` of the committed heads, (4, 10), counted on text that the target wrote after held-out prompts.
+def load_accuracies(decoding: str = "greedy") -> list[list[float]]:
+    """`rank_accuracies` of the committed heads, (4, 10), counted on the target's continuations of held-out prompts.
 
     Args:
-        text: how it was written, "greedy" or "temperature 1".
+        decoding: how they were generated, "greedy" or "temperature 1".
 
     Raises:
-        KeyError: another text.
+        KeyError: another name.
 
     Chapter: book/ch03_medusa_heads
     """
-    return json.loads((HEADS_FOLDER / "accuracies.json").read_text())[text]
+    return json.loads((HEADS_FOLDER / "accuracies.json").read_text())[decoding]
 
 
 def node_probability(accuracies: Sequence[Sequence[float]], choice: Sequence[int]) -> float:
@@ -55,8 +65,16 @@ def node_probability(accuracies: Sequence[Sequence[float]], choice: Sequence[int
 
     (Cai et al., 2024, arXiv:2401.10774, section 2.3.3)
 
+    Raises:
+        ValueError: the node needs a head or a rank that `accuracies` does not have, or one outside of [0, 1].
+
     Chapter: book/ch03_medusa_heads
     """
+    for k, rank in enumerate(choice):
+        if not (k < len(accuracies) and 0 <= rank < len(accuracies[k])):
+            raise ValueError(f"node {tuple(choice)} needs rank {rank} of head {k + 1}, which has no accuracy")
+        if not 0 <= accuracies[k][rank] <= 1:
+            raise ValueError(f"the accuracy {accuracies[k][rank]} of head {k + 1}, rank {rank}, is outside [0, 1]")
     return math.prod((accuracies[k][rank] for k, rank in enumerate(choice)), start=1.0)
 
 
@@ -79,11 +97,12 @@ def best_tree(accuracies: Sequence[Sequence[float]], size: int) -> CandidateTree
         size: nodes, the root among them.
 
     Raises:
-        ValueError: the heads have not that many nodes, or there is no room for the root.
+        ValueError: the heads have not that many nodes, there is no room for the root, or an accuracy is outside of
+            [0, 1].
 
     Chapter: book/ch03_medusa_heads
     """
-    if size < 1:
+    if not size >= 1:
         raise ValueError(f"size {size} is below 1, the root")
     choices: list[tuple[int, ...]] = []
     frontier = _children(accuracies, ())
@@ -106,17 +125,17 @@ def _children(accuracies: Sequence[Sequence[float]], choice: tuple[int, ...]) ->
 
 
 def best_size(accuracies: Sequence[Sequence[float]], pass_costs: Mapping[int, float]) -> int:
-    """The number of nodes that promises most tokens a second.
+    """The number of nodes that promises most tokens per second.
 
     Args:
         accuracies: as in `best_tree`.
         pass_costs: time of a round by the number of nodes, in any unit.
 
     Raises:
-        ValueError: no costs.
+        ValueError: no costs, or one that is not positive and finite.
 
     Chapter: book/ch03_medusa_heads
     """
-    if not pass_costs:
-        raise ValueError("pass_costs is empty, a measured size is needed")
+    if not pass_costs or not all(0 < cost < math.inf for cost in pass_costs.values()):
+        raise ValueError(f"pass_costs {dict(pass_costs)} is empty, or holds a time that is not positive and finite")
     return max(pass_costs, key=lambda size: expected_tokens(accuracies, best_tree(accuracies, size)) / pass_costs[size])

@@ -112,7 +112,13 @@ class CandidateTree:
 
     @classmethod
     def full(cls, widths: Sequence[int]) -> "CandidateTree":
-        """Every combination of the best `widths[k]` guesses of each head k: the Cartesian product."""
+        """Every combination of the best `widths[k]` guesses of each head k: the Cartesian product.
+
+        Raises:
+            ValueError: a width below 1.
+        """
+        if not all(width >= 1 for width in widths):
+            raise ValueError(f"widths {list(widths)} must be 1 or more")
         layers: list[list[tuple[int, ...]]] = [[()]]
         for width in widths:
             layers.append([(*name, rank) for name in layers[-1] for rank in range(width)])
@@ -125,8 +131,8 @@ class CandidateTree:
     @cached_property
     def parents(self) -> tuple[int, ...]:
         """The parent of each node; the root's is -1."""
-        places = {name: node for node, name in enumerate([(), *self.choices])}
-        return (-1, *(places[name[:-1]] for name in self.choices))
+        index = {name: node for node, name in enumerate([(), *self.choices])}
+        return (-1, *(index[name[:-1]] for name in self.choices))
 
     @cached_property
     def depths(self) -> Int[Tensor, "T"]:

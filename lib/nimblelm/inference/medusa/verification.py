@@ -1,5 +1,6 @@
 """Which path of the tree is kept: exactly what the target would have written, or what it finds typical."""
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from nimblelm.inference.decoding.sampling import GREEDY, Sampling, at_least_float32, draw, probabilities, sample
 from nimblelm.inference.medusa.tree import NO_NODE
-from nimblelm.inference.sampling import GREEDY, Sampling, probabilities, sample
 
 EPSILON, DELTA = 0.09, 0.3  # delta = sqrt(epsilon), as the authors' decoder has them
 
@@ -61,21 +62,25 @@ def matching_path(tokens: Int[Tensor, "T"], choices: Int[Tensor, "T"], paths: In
 def typical_threshold(
     probs: Float[Tensor, "*batch V"], epsilon: float = EPSILON, delta: float = DELTA
 ) -> Float[Tensor, "*batch"]:
-    """The probability above which a token counts as typical of a law.
+    """The probability above which a token counts as typical of a distribution.
 
     min(epsilon, delta exp(-H(p))), with H the entropy in nats     (Cai et al., 2024, arXiv:2401.10774, section 2.3.1)
 
-    Where the target is sure, a guess must have probability epsilon. Where it is not, no token is probable and the bar
-    falls with exp(H), the number of tokens that the law is spread over.
+    Where the target is certain, a guess must have probability epsilon. Where it is not, no token is probable, and the
+    threshold falls with exp(H), the number of tokens that the distribution is spread over.
 
     Args:
         probs: p.
-        epsilon: the highest bar, between 0 and 1.
-        delta: its factor where the law is flat.
+        epsilon: the highest threshold, between 0 and 1.
+        delta: its factor where the distribution is flat.
+
+    Raises:
+        ValueError: epsilon outside (0, 1), or delta not above 0.
 
     Chapter: book/ch03_medusa_heads
     """
-    entropy = torch.special.entr(probs).sum(-1)  # 0 log 0 is 0
+    _check(epsilon, delta)
+    entropy = torch.special.entr(at_least_float32(probs)).sum(-1)  # 0 log 0 is 0
     return (delta * (-entropy).exp()).clamp(max=epsilon)
 
 
@@ -90,19 +95,19 @@ def typical_path(
 
     Args:
         tokens: of the nodes.
-        probs: the target's law after each node.
+        probs: the target's distribution after each node.
         paths: `root_paths`.
         epsilon, delta: as in `typical_threshold`.
 
     Chapter: book/ch03_medusa_heads
     """
-    parents, guesses = paths[:, :-1], paths[:, 1:]
+    probs, parents, guesses = at_least_float32(probs), paths[:, :-1], paths[:, 1:]
     there = guesses != NO_NODE
     given = torch.ones_like(probs[:, 0])  # p(guess | parent) of each node
     given[guesses[there]] = probs[parents[there], tokens[guesses[there]]]
-    bar = torch.zeros_like(given)
-    bar[guesses[there]] = typical_threshold(probs, epsilon, delta)[parents[there]]
-    lengths = kept_lengths(given > bar, paths)
+    thresholds = torch.zeros_like(given)
+    thresholds[guesses[there]] = typical_threshold(probs, epsilon, delta)[parents[there]]
+    lengths = kept_lengths(given > thresholds, paths)
     inside = torch.arange(guesses.shape[1], device=tokens.device) < lengths[:, None]
     likelihood = torch.where(inside, given[guesses].log(), 0.0).sum(1)
     best = int(torch.where(lengths == lengths.max(), likelihood, -torch.inf).argmax())
@@ -111,12 +116,12 @@ def typical_path(
 
 @dataclass(frozen=True)
 class Exact:
-    """Keep what the target writes itself: greedily, or drawn from its law.
+    """Keep what the target writes itself: greedily, or drawn from its distribution.
 
     After each node the target chooses its token without a look at the guesses, and a guess stays if it is that token.
-    So every token is the target's own choice after the text before it, and the text has its law, as with plain
-    decoding. For a drafter that puts all its mass on one token this is the accept-or-resample rule of speculative
-    decoding: the guess x stays with probability p(x), and otherwise the choice has the law of p without x.
+    So every token is the target's own choice after the tokens before it, and the sequence has its distribution, as with
+    plain decoding. For a drafter that puts all its mass on one token this is the accept-or-resample rule of speculative
+    decoding: the guess x stays with probability p(x), and otherwise the choice has the distribution of p without x.
 
     Chapter: book/ch03_medusa_heads
     """
@@ -142,7 +147,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Typical:
-    """Keep what the target finds typical: more tokens a pass, and another law than the target's.
+    """Keep what the target finds typical: more tokens per pass, and another distribution than the target's.
 
     The token after the kept ones is the target's most probable. At temperature 0 this is greedy decoding
     (Cai et al., 2024, arXiv:2401.10774, section 2.3.1).
@@ -153,17 +158,17 @@ class Typical:
     Chapter: book/ch03_medusa_heads
     """
 
-    temperature: float = 1.0  # of the law that judges
+    temperature: float = 1.0  # of the distribution that verifies
     epsilon: float = EPSILON
     delta: float = DELTA
 
     def __post_init__(self):
-        if not 0 < self.epsilon < 1 or self.delta <= 0:
-            raise ValueError(f"epsilon {self.epsilon} must lie in (0, 1), delta {self.delta} above 0")
+        Sampling(self.temperature)
+        _check(self.epsilon, self.delta)
 
     def first(self, logits: Float[Tensor, "V"], generator: torch.Generator | None) -> Int[Tensor, ""]:
         """The most probable token after the prompt."""
-        return logits.argmax(-1)
+        return draw(logits, GREEDY)[0]
 
     def __call__(
         self,
@@ -173,6 +178,12 @@ class Typical:
         generator: torch.Generator | None,
     ) -> Verdict:
         """Judge a tree from the target's logits after each of its nodes; nothing is drawn."""
+        choices, _ = draw(logits, GREEDY)
         probs = probabilities(logits, Sampling(self.temperature))
         path = typical_path(tokens, probs, paths, self.epsilon, self.delta)
-        return Verdict(path, logits[path[-1]].argmax(-1))
+        return Verdict(path, choices[path[-1]])
+
+
+def _check(epsilon: float, delta: float) -> None:
+    if not (0 < epsilon < 1 and 0 < delta < math.inf):
+        raise ValueError(f"epsilon {epsilon} must lie in (0, 1), delta {delta} above 0")

@@ -1,13 +1,18 @@
 """Exact attention in memory linear in the length: Triton kernels on a GPU, torch on the CPU.
 
 Read `simple.py` first (one loop, forward only), then `forward.py` and `backward.py` (the fast ones), `configs.py`
-(their tiles), `triton.py` (the differentiable function) and `block_sparse.py`. `reference.py` is the oracle of all.
+(their tiles), `launch.py` (the differentiable function) and `block_sparse.py`. `reference.py` is the oracle of all.
 """
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from nimblelm.kernels.shapes import check_attention, check_mask
 
 
 def flash_attention(
@@ -34,32 +39,40 @@ def flash_attention(
         The output, in q's dtype. A query that sees no key gives 0.
 
     Raises:
-        ValueError: the heads do not divide; on a GPU also a head_dim, dtype or scale that the kernels do not take.
+        ValueError: q, k and v do not fit each other; on a GPU also a head_dim, dtype or scale that the kernels do not
+            take.
 
     Chapter: book/ch04_flash_attention
     """
-    _check_heads(q, k)
+    check_attention(q, k, v)
     if q.is_cuda:
-        from nimblelm.kernels.flash_attention.triton import triton_flash_attention
+        from nimblelm.kernels.flash_attention.launch import triton_flash_attention
 
         return triton_flash_attention(q, k, v, causal, scale)[0]
     num_queries, num_keys = q.shape[1], k.shape[1]
     blind = num_queries - num_keys if causal else num_queries * (num_keys == 0)  # first queries, that see no key
     if blind > 0:
-        seeing = flash_attention(q[:, blind:], k, v, causal, scale) if blind < num_queries else q[:, blind:]
+        seeing = flash_attention(q[:, blind:], k, v, causal, scale)
         return torch.cat([torch.zeros_like(q[:, :blind]), seeing], dim=1)
     mask = None
     if causal and num_queries < num_keys:  # torch's own causal mask is aligned at the first key, not at the last
         mask = torch.ones(num_queries, num_keys, dtype=torch.bool, device=q.device).tril(num_keys - num_queries)
-    return F.scaled_dot_product_attention(
-        q.transpose(1, 2),
-        k.transpose(1, 2),
-        v.transpose(1, 2),
-        attn_mask=mask,
-        is_causal=causal and mask is None,
-        scale=scale,
-        enable_gqa=q.shape[2] != k.shape[2],
-    ).transpose(1, 2)
+    options = {"attn_mask": mask, "is_causal": causal and mask is None, "scale": scale}
+    return _by_torch(*(x.transpose(1, 2) for x in (q, k, v)), **options, enable_gqa=q.shape[2] != k.shape[2])
+
+
+def _by_torch(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Tensor:
+    """(B, Sq, H, D) from torch's attention of (B, H, S, D), with nan where all scores of a query are nan.
+
+    Its fused kernel takes such a query for one that sees no key, and gives 0. The plain one does not.
+    """
+    out = F.scaled_dot_product_attention(q, k, v, **options)
+    if q.device.type == "cpu" and out.count_nonzero() < out.numel():  # counting is cheap, and a step of decoding short
+        seen = out.detach().any(-1, keepdim=True)
+        if not seen.all() and not (q.isfinite().all() and k.isfinite().all()):
+            with sdpa_kernel(SDPBackend.MATH):
+                out = torch.where(seen, out, F.scaled_dot_product_attention(q, k, v, **options))
+    return out.transpose(1, 2)
 
 
 def flash_attention_with_lse(
@@ -87,9 +100,9 @@ def flash_attention_with_lse(
 
     Chapter: book/ch04_flash_attention
     """
-    _check_heads(q, k)
+    check_attention(q, k, v)
     if q.is_cuda:
-        from nimblelm.kernels.flash_attention.triton import triton_flash_attention
+        from nimblelm.kernels.flash_attention.launch import triton_flash_attention
 
         return triton_flash_attention(q, k, v, causal, scale)
     from nimblelm.kernels.flash_attention import reference  # an exercise sees parts of this package without it
@@ -121,18 +134,14 @@ def block_sparse_attention(
         (out, lse) as in `flash_attention_with_lse`.
 
     Raises:
-        ValueError: the mask's shape does not fit the lengths, or block is not such a power of two.
+        ValueError: q, k, v or the mask do not fit each other, or block is not such a power of two.
 
     Chapter: book/ch04_flash_attention
     """
-    _check_heads(q, k)
+    check_attention(q, k, v)
     if block < 16 or block & (block - 1):
         raise ValueError(f"block {block} is not a power of two of at least 16")
-    needed = -(-q.shape[1] // block), -(-k.shape[1] // block)
-    if tuple(blocks.shape[2:]) != needed:
-        raise ValueError(
-            f"a mask of {tuple(blocks.shape[2:])} blocks was given, {needed} blocks of {block} cover the scores"
-        )
+    check_mask(blocks, "blocks", q, -(-q.shape[1] // block), -(-k.shape[1] // block))
     if q.is_cuda:
         from nimblelm.kernels.flash_attention.block_sparse import triton_block_sparse_attention
 
@@ -142,8 +151,3 @@ def block_sparse_attention(
 
     out, lse = reference.attention(q, k, v, causal, scale, visible)
     return out.to(q.dtype), lse.float()
-
-
-def _check_heads(q: Tensor, k: Tensor) -> None:
-    if q.shape[2] % k.shape[2]:
-        raise ValueError(f"{q.shape[2]} query heads are not a multiple of {k.shape[2]} key-value heads")

@@ -13,7 +13,14 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 
 from nimblelm.kernels.flash_attention.configs import Config
 from nimblelm.kernels.flash_attention.forward import LOG2_E
-from nimblelm.kernels.flash_attention.tiles import descriptor, load, load_once, place, section_of_heads, store
+from nimblelm.kernels.flash_attention.shared import (
+    descriptor,
+    heads_per_l2_group,
+    load,
+    load_once,
+    program_to_tile,
+    store,
+)
 
 PREPARE_ROWS = 128  # rows of a tile of the first kernel; every block_m divides it
 
@@ -65,7 +72,7 @@ def dq_kernel(
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """dQ = scale (P * (dO V^T - delta)) K of one tile of queries; the loops are those of the forward kernel."""
-    tile, row_of_heads = place(num_tiles, all_heads, section, CAUSAL)
+    tile, row_of_heads = program_to_tile(num_tiles, all_heads, section, CAUSAL)
     batch, head = row_of_heads // num_heads, row_of_heads % num_heads
     kv_head = head // group
     first_row = tile * BLOCK_M
@@ -128,7 +135,7 @@ def dkv_kernel(
 ):  # fmt: skip
     """dK = scale (P * (dO V^T - delta))^T Q and dV = P^T dO of one tile of keys, over all query heads that share it."""
     # a causal tile of keys costs less the later it is: their natural order is the right one
-    tile, row_of_kv_heads = place(num_tiles, all_kv_heads, section, False)
+    tile, row_of_kv_heads = program_to_tile(num_tiles, all_kv_heads, section, False)
     batch, kv_head = row_of_kv_heads // num_kv_heads, row_of_kv_heads % num_kv_heads
     first_column = tile * BLOCK_N
     key = load_once(
@@ -166,10 +173,7 @@ def dkv_kernel(
 
 
 def prepare(out: Tensor, lse: Tensor, dout: Tensor, dlse: Tensor) -> tuple[Tensor, Tensor]:
-    """Launch the first kernel: (lse_log2, delta), each (B * H, Sq rounded up to whole tiles).
-
-    Chapter: book/ch04_flash_attention
-    """
+    """Launch the first kernel: (lse_log2, delta), each (B * H, Sq rounded up to whole tiles)."""
     batch, num_queries, num_heads, head_dim = out.shape
     padded = triton.cdiv(num_queries, PREPARE_ROWS) * PREPARE_ROWS
     lse_log2, delta = torch.empty(2, batch * num_heads, padded, dtype=torch.float32, device=out.device)
@@ -181,10 +185,7 @@ def prepare(out: Tensor, lse: Tensor, dout: Tensor, dlse: Tensor) -> tuple[Tenso
 
 
 def by_row(x: Tensor, rows: int) -> TensorDescriptor:
-    """A (B * H, S) tensor, to be moved by TMA in `rows` numbers of one head.
-
-    Chapter: book/ch04_flash_attention
-    """
+    """A (B * H, S) tensor, to be moved by TMA in `rows` numbers of one head."""
     return TensorDescriptor(x, list(x.shape), list(x.stride()), [1, rows])
 
 
@@ -217,7 +218,7 @@ def backward(
             q, *q.stride()[:3], descriptor(k, tile.block_n), descriptor(v, tile.block_n), dout, *dout.stride()[:3],
             lse_log2, delta, descriptor(dq, tile.block_m),
             scale, scale * LOG2_E, num_queries, num_keys, num_heads, batch * num_heads, group, delta.shape[1],
-            num_tiles, section_of_heads(k, group), **settings, **tile.options(),
+            num_tiles, heads_per_l2_group(k, group), **settings, **tile.options(),
         )  # fmt: skip
         tile = config.dkv
         num_tiles = triton.cdiv(num_keys, tile.block_n)
@@ -226,6 +227,6 @@ def backward(
             by_row(lse_log2, tile.block_m), by_row(delta, tile.block_m),
             descriptor(dk, tile.block_n), descriptor(dv, tile.block_n),
             scale, scale * LOG2_E, num_queries, num_keys, num_kv_heads, batch * num_kv_heads, group, num_tiles,
-            section_of_heads(q, 1), **settings, **tile.options(),
+            heads_per_l2_group(q, 1), **settings, **tile.options(),
         )  # fmt: skip
     return dq, dk, dv

@@ -10,27 +10,29 @@ from torch import Tensor
 from nimblelm.kernels.flash_attention.backward import by_row, dkv_tile, dq_tile, prepare
 from nimblelm.kernels.flash_attention.configs import Tile, config_for
 from nimblelm.kernels.flash_attention.forward import LOG2_E, attend_tile, finish
-from nimblelm.kernels.flash_attention.tiles import descriptor, load_once, movable, place, section_of_heads, store
-from nimblelm.kernels.flash_attention.triton import checked_scale, nothing
+from nimblelm.kernels.flash_attention.launch import checked_scale, nothing
+from nimblelm.kernels.flash_attention.shared import (
+    descriptor,
+    heads_per_l2_group,
+    load_once,
+    program_to_tile,
+    store,
+    tma_aligned,
+)
+from nimblelm.kernels.shapes import check_mask
 
 
 def block_lists(
     blocks: Bool[Tensor, "b h Mq Mk"],
 ) -> tuple[Int32[Tensor, "b h Mq"], Int32[Tensor, "b h Mq Mk"]]:
-    """How many blocks each row of blocks sees, and which: their indices ascending, then those of the others.
-
-    Chapter: book/ch04_flash_attention
-    """
+    """How many blocks each row of blocks sees, and which: their indices ascending, then those of the others."""
     blocks = blocks.contiguous()
     seen_first = blocks.logical_not().to(torch.uint8).sort(dim=-1, stable=True).indices
     return blocks.sum(-1, dtype=torch.int32), seen_first.to(torch.int32)
 
 
 def by_key_block(blocks: Bool[Tensor, "b h Mq Mk"], num_kv_heads: int, group: int) -> Bool[Tensor, "b h2 Mk Mqs"]:
-    """The mask seen from the keys: for each of their heads and blocks, all pairs (head of the group, block of queries).
-
-    Chapter: book/ch04_flash_attention
-    """
+    """The mask seen from the keys: for each of their heads and blocks, all pairs (head, block of queries)."""
     if group == 1:
         return blocks.mT
     of_each = blocks.expand(-1, num_kv_heads * group, -1, -1).unflatten(1, (num_kv_heads, group))
@@ -40,8 +42,8 @@ def by_key_block(blocks: Bool[Tensor, "b h Mq Mk"], num_kv_heads: int, group: in
 @triton.jit
 def _visible(counts, indices, batch_stride, head_stride, batch, head, block, width):
     """Length and start of the list of one row of blocks."""
-    row = batch * batch_stride + head * head_stride + block
-    return tl.load(counts + row), indices + row.to(tl.int64) * width
+    row = batch.to(tl.int64) * batch_stride + head.to(tl.int64) * head_stride + block
+    return tl.load(counts + row), indices + row * width
 
 
 @triton.jit
@@ -58,23 +60,23 @@ def sparse_forward_kernel(
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """`forward_kernel` with one loop, over the blocks of keys in the list of this tile's queries."""
-    tile, row_of_heads = place(num_tiles, all_heads, section, CAUSAL)
+    tile, row_of_heads = program_to_tile(num_tiles, all_heads, section, CAUSAL)
     batch, head = row_of_heads // num_heads, row_of_heads % num_heads
     first_row = tile * BLOCK_M
     query = load_once(
         queries, q_batch, q_row, q_head, batch, first_row, head, num_queries, BLOCK_M, HEAD_DIM, D
     )  # fmt: skip
-    weighted = tl.zeros([BLOCK_M, D], tl.float32)
-    total = tl.zeros([BLOCK_M], tl.float32)
-    highest = tl.full([BLOCK_M], float("-inf"), tl.float32)
+    acc = tl.zeros([BLOCK_M, D], tl.float32)
+    l_i = tl.zeros([BLOCK_M], tl.float32)
+    m_i = tl.full([BLOCK_M], float("-inf"), tl.float32)
     count, visible = _visible(counts, indices, list_batch, list_head, batch, head, first_row // BLOCK, width)
     for step in tl.range(0, count * (BLOCK // BLOCK_N)):
-        weighted, total, highest = attend_tile(
-            weighted, total, highest, query, keys, values, batch, head // group, _start(visible, step, BLOCK, BLOCK_N),
+        acc, l_i, m_i = attend_tile(
+            acc, l_i, m_i, query, keys, values, batch, head // group, _start(visible, step, BLOCK, BLOCK_N),
             first_row + tl.arange(0, BLOCK_M), num_keys - num_queries, num_keys, scale_log2,
             MASKED, CAUSAL, BLOCK_N, D, PRECISION,
         )  # fmt: skip
-    finish(out, lse, weighted, total, highest, batch, head, row_of_heads, first_row, num_queries, BLOCK_M, D)
+    finish(out, lse, acc, l_i, m_i, batch, head, row_of_heads, first_row, num_queries, BLOCK_M, D)
 
 
 @triton.jit
@@ -86,7 +88,7 @@ def sparse_dq_kernel(
     BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """`dq_kernel` over the same list as the forward kernel."""
-    tile, row_of_heads = place(num_tiles, all_heads, section, CAUSAL)
+    tile, row_of_heads = program_to_tile(num_tiles, all_heads, section, CAUSAL)
     batch, head = row_of_heads // num_heads, row_of_heads % num_heads
     first_row = tile * BLOCK_M
     rows = first_row + tl.arange(0, BLOCK_M)
@@ -118,7 +120,7 @@ def sparse_dkv_kernel(
     BLOCK_N: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """`dkv_kernel` over the pairs of a head and a block of queries that see this tile's keys."""
-    tile, row_of_kv_heads = place(num_tiles, all_kv_heads, section, False)
+    tile, row_of_kv_heads = program_to_tile(num_tiles, all_kv_heads, section, False)
     batch, kv_head = row_of_kv_heads // num_kv_heads, row_of_kv_heads % num_kv_heads
     first_column = tile * BLOCK_N
     key = load_once(
@@ -156,7 +158,7 @@ def fit(tile: Tile, block: int, kept: int) -> Tile:
 class _BlockSparseAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, k, v, blocks, block, causal, scale):
-        q, k, v = movable(q), movable(k), movable(v)
+        q, k, v = tma_aligned(q), tma_aligned(k), tma_aligned(v)
         batch, num_queries, num_heads, head_dim = q.shape
         num_keys, group = k.shape[1], num_heads // k.shape[2]
         config = config_for(head_dim, causal, q.dtype)
@@ -170,7 +172,7 @@ class _BlockSparseAttention(torch.autograd.Function):
                 q, *q.stride()[:3], descriptor(k, tile.block_n), descriptor(v, tile.block_n),
                 descriptor(out, tile.block_m), lse, *lists,
                 scale * LOG2_E, num_queries, num_keys, num_heads, batch * num_heads, group, num_tiles,
-                section_of_heads(k, group), BLOCK=block, MASKED=causal or num_keys % tile.block_n > 0, CAUSAL=causal,
+                heads_per_l2_group(k, group), BLOCK=block, MASKED=causal or num_keys % block > 0, CAUSAL=causal,
                 HEAD_DIM=head_dim, D=triton.next_power_of_2(head_dim), PRECISION=config.precision, **tile.options(),
             )  # fmt: skip
         ctx.save_for_backward(q, k, v, out, lse, blocks, *lists[:2])
@@ -181,7 +183,7 @@ class _BlockSparseAttention(torch.autograd.Function):
     def backward(ctx, dout, dlse):
         q, k, v, out, lse, blocks, counts, indices = ctx.saved_tensors
         block, causal, scale, config, strides = ctx.settings
-        dout, dlse = movable(dout), dlse.contiguous()
+        dout, dlse = tma_aligned(dout), dlse.contiguous()
         batch, num_queries, num_heads, head_dim = q.shape
         num_keys, num_kv_heads = k.shape[1:3]
         group = num_heads // num_kv_heads
@@ -196,7 +198,7 @@ class _BlockSparseAttention(torch.autograd.Function):
                 q, *q.stride()[:3], descriptor(k, tile.block_n), descriptor(v, tile.block_n), dout, *dout.stride()[:3],
                 lse_log2, delta, descriptor(dq, tile.block_m), counts, indices, *strides,
                 scale, scale * LOG2_E, num_queries, num_keys, num_heads, batch * num_heads, group, delta.shape[1],
-                num_tiles, section_of_heads(k, group), MASKED=causal or num_keys % tile.block_n > 0,
+                num_tiles, heads_per_l2_group(k, group), MASKED=causal or num_keys % block > 0,
                 **settings, **tile.options(),
             )  # fmt: skip
             tile = fit(config.dkv, block, config.dkv.block_n)
@@ -207,7 +209,7 @@ class _BlockSparseAttention(torch.autograd.Function):
                 by_row(lse_log2, tile.block_m), by_row(delta, tile.block_m),
                 descriptor(dk, tile.block_n), descriptor(dv, tile.block_n), *lists,
                 scale, scale * LOG2_E, num_queries, num_keys, num_kv_heads, batch * num_kv_heads, group, num_tiles,
-                section_of_heads(q, 1), **settings, **tile.options(),
+                heads_per_l2_group(q, 1), **settings, **tile.options(),
             )  # fmt: skip
         return dq, dk, dv, None, None, None, None
 
@@ -243,11 +245,10 @@ def triton_block_sparse_attention(
         (out, lse), differentiable.
 
     Raises:
-        ValueError: a head_dim or dtype that the kernels do not take.
-
-    Chapter: book/ch04_flash_attention
+        ValueError: q, k, v or blocks do not fit each other, or a head_dim or dtype that the kernels do not take.
     """
     factor = checked_scale(q, k, v, scale)
+    check_mask(blocks, "blocks", q, triton.cdiv(q.shape[1], block), triton.cdiv(k.shape[1], block))
     if q.numel() == 0 or k.numel() == 0:
         return nothing(q, k, v)
     if causal:  # blocks that the causal mask hides altogether need not be walked through

@@ -4,35 +4,12 @@ from dataclasses import dataclass
 
 import torch
 
-
-@dataclass(frozen=True)
-class Tile:
-    """Shape and resources of one kernel.
-
-    Chapter: book/ch04_flash_attention
-    """
-
-    block_m: int  # queries in a tile
-    block_n: int  # keys in a tile
-    num_warps: int
-    num_stages: int  # tiles of the streamed operand in flight
-
-    def options(self) -> dict[str, int]:
-        """As a launch takes them."""
-        return {
-            "BLOCK_M": self.block_m,
-            "BLOCK_N": self.block_n,
-            "num_warps": self.num_warps,
-            "num_stages": self.num_stages,
-        }
+from nimblelm.kernels.tile import Tile
 
 
 @dataclass(frozen=True)
 class Config:
-    """The three kernels of one head dimension, mask and dtype.
-
-    Chapter: book/ch04_flash_attention
-    """
+    """The three kernels of one head dimension, mask and dtype."""
 
     forward: Tile
     dq: Tile
@@ -65,8 +42,6 @@ def config_for(head_dim: int, causal: bool, dtype: torch.dtype) -> Config:
     Raises:
         ValueError: the head dimension is not a multiple of 8 from 32 to 128 (TMA moves 16 bytes at least), or the dtype
             is none of float16, bfloat16, float32.
-
-    Chapter: book/ch04_flash_attention
     """
     if head_dim % 8 or not 32 <= head_dim <= 128:
         raise ValueError(f"head_dim {head_dim} is not a multiple of 8 from 32 to 128")

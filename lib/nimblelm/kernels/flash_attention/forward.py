@@ -9,14 +9,21 @@ import triton.language as tl
 from torch import Tensor
 
 from nimblelm.kernels.flash_attention.configs import Tile
-from nimblelm.kernels.flash_attention.tiles import descriptor, load, load_once, place, section_of_heads, store
+from nimblelm.kernels.flash_attention.shared import (
+    descriptor,
+    heads_per_l2_group,
+    load,
+    load_once,
+    program_to_tile,
+    store,
+)
 
 LOG2_E = math.log2(math.e)
 
 
 @triton.jit
 def attend_tile(
-    weighted, total, highest, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
+    acc, l_i, m_i, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
     MASKED: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_N: tl.constexpr, D: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """One step of the running softmax: keys start .. start + BLOCK_N - 1; MASKED where some row must not see one."""
@@ -26,25 +33,25 @@ def attend_tile(
         columns = start + tl.arange(0, BLOCK_N)[None, :]
         visible = columns <= rows[:, None] + shift if CAUSAL else columns < num_keys
         scores = tl.where(visible, scores, float("-inf"))
-    new_highest = tl.maximum(highest, tl.max(scores, 1) * scale_log2)
-    base = new_highest
+    m_new = tl.maximum(m_i, tl.max(scores, 1) * scale_log2)
+    base = m_new
     if MASKED:  # -inf minus -inf, for a row that has seen no key yet
-        base = tl.where(new_highest == float("-inf"), 0.0, new_highest)
+        base = tl.where(m_new == float("-inf"), 0.0, m_new)
     p = tl.exp2(scores * scale_log2 - base[:, None])  # one fused multiply-add and one exponential an element
-    shrink = tl.exp2(highest - base)
-    total = total * shrink + tl.sum(p, 1)
+    alpha = tl.exp2(m_i - base)
+    l_i = l_i * alpha + tl.sum(p, 1)
     value = load(values, batch, start, kv_head, BLOCK_N, D)
-    weighted = tl.dot(p.to(value.dtype), value, weighted * shrink[:, None], input_precision=PRECISION)
-    return weighted, total, new_highest
+    acc = tl.dot(p.to(value.dtype), value, acc * alpha[:, None], input_precision=PRECISION)
+    return acc, l_i, m_new
 
 
 @triton.jit
-def finish(out, lse, weighted, total, highest, batch, head, row_of_heads, first_row, num_queries,
+def finish(out, lse, acc, l_i, m_i, batch, head, row_of_heads, first_row, num_queries,
            BLOCK_M: tl.constexpr, D: tl.constexpr):  # fmt: skip
     """Divide by the sums and store; rows that saw no key get 0 and -inf."""
-    divisor = tl.where(total == 0.0, 1.0, total)
-    store(out, batch, first_row, head, weighted / divisor[:, None], BLOCK_M, D)
-    natural = (highest + tl.log2(divisor)) * 0.6931471805599453  # ln 2
+    divisor = tl.where(l_i == 0.0, 1.0, l_i)
+    store(out, batch, first_row, head, acc / divisor[:, None], BLOCK_M, D)
+    natural = (m_i + tl.log2(divisor)) * 0.6931471805599453  # ln 2
     rows = first_row + tl.arange(0, BLOCK_M)
     tl.store(lse + row_of_heads.to(tl.int64) * num_queries + rows, natural, mask=rows < num_queries)
 
@@ -57,7 +64,7 @@ def forward_kernel(
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """One tile of queries of one head against the keys that it sees: first those that every row sees, then the rest."""
-    tile, row_of_heads = place(num_tiles, all_heads, section, CAUSAL)
+    tile, row_of_heads = program_to_tile(num_tiles, all_heads, section, CAUSAL)
     batch, head = row_of_heads // num_heads, row_of_heads % num_heads
     kv_head = head // group
     first_row = tile * BLOCK_M
@@ -65,9 +72,9 @@ def forward_kernel(
     query = load_once(
         queries, q_batch, q_row, q_head, batch, first_row, head, num_queries, BLOCK_M, HEAD_DIM, D
     )  # fmt: skip
-    weighted = tl.zeros([BLOCK_M, D], tl.float32)
-    total = tl.zeros([BLOCK_M], tl.float32)
-    highest = tl.full([BLOCK_M], float("-inf"), tl.float32)
+    acc = tl.zeros([BLOCK_M, D], tl.float32)
+    l_i = tl.zeros([BLOCK_M], tl.float32)
+    m_i = tl.full([BLOCK_M], float("-inf"), tl.float32)
 
     shift = num_keys - num_queries
     end, whole = num_keys, num_keys  # keys that some row sees, and keys that all rows see
@@ -76,16 +83,16 @@ def forward_kernel(
         whole = tl.minimum(num_keys, tl.maximum(0, first_row + shift + 1))
     whole = whole // BLOCK_N * BLOCK_N
     for start in tl.range(0, whole, BLOCK_N):
-        weighted, total, highest = attend_tile(
-            weighted, total, highest, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
+        acc, l_i, m_i = attend_tile(
+            acc, l_i, m_i, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
             False, CAUSAL, BLOCK_N, D, PRECISION,
         )  # fmt: skip
     for start in tl.range(whole, end, BLOCK_N):
-        weighted, total, highest = attend_tile(
-            weighted, total, highest, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
+        acc, l_i, m_i = attend_tile(
+            acc, l_i, m_i, query, keys, values, batch, kv_head, start, rows, shift, num_keys, scale_log2,
             True, CAUSAL, BLOCK_N, D, PRECISION,
         )  # fmt: skip
-    finish(out, lse, weighted, total, highest, batch, head, row_of_heads, first_row, num_queries, BLOCK_M, D)
+    finish(out, lse, acc, l_i, m_i, batch, head, row_of_heads, first_row, num_queries, BLOCK_M, D)
 
 
 def forward(q: Tensor, k: Tensor, v: Tensor, causal: bool, scale: float, tile: Tile, precision: str):
@@ -106,7 +113,7 @@ def forward(q: Tensor, k: Tensor, v: Tensor, causal: bool, scale: float, tile: T
             q, *q.stride()[:3], descriptor(k, tile.block_n), descriptor(v, tile.block_n),
             descriptor(out, tile.block_m), lse,
             scale * LOG2_E, num_queries, num_keys, num_heads, batch * num_heads, group, num_tiles,
-            section_of_heads(k, group),
+            heads_per_l2_group(k, group),
             CAUSAL=causal, HEAD_DIM=head_dim, D=triton.next_power_of_2(head_dim), PRECISION=precision, **tile.options(),
         )  # fmt: skip
     return out, lse

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from nimblelm.kernels.shapes import check_attention, check_mask, check_sizes
+
 
 def attention(
     q: Float[Tensor, "B Sq H D"],
@@ -28,10 +30,11 @@ def attention(
         (out, lse), both float64. A query that sees no key gives 0 and -inf.
 
     Raises:
-        ValueError: the heads do not divide.
+        ValueError: q, k, v or visible do not fit each other.
 
     Chapter: book/ch04_flash_attention
     """
+    check_attention(q.double(), k.double(), v.double())
     scores = _scores(q, k, causal, scale, visible)  # (B, H, Sq, Sk)
     lse = scores.logsumexp(-1)
     out = torch.einsum("bhij,bjhd->bihd", _probabilities(scores, lse), _repeat(v, q))
@@ -59,8 +62,13 @@ def attention_gradients(
     Returns:
         (dq, dk, dv), float64.
 
+    Raises:
+        ValueError: q, k, v, dout or visible do not fit each other.
+
     Chapter: book/ch04_flash_attention
     """
+    check_attention(q.double(), k.double(), v.double())
+    check_sizes(q=(q, "B Sq H D"), dout=(dout, "B Sq H D"))
     scores = _scores(q, k, causal, scale, visible)
     p = _probabilities(scores, scores.logsumexp(-1))  # (B, H, Sq, Sk)
     keys, values, dout = _repeat(k, q), _repeat(v, q), dout.double()
@@ -79,8 +87,6 @@ def _scale(q: Tensor, scale: float | None) -> float:
 
 def _repeat(x: Tensor, q: Tensor) -> Tensor:
     """Keys or values in float64, once for each query head."""
-    if q.shape[2] % x.shape[2]:
-        raise ValueError(f"{q.shape[2]} query heads are not a multiple of {x.shape[2]} key-value heads")
     return x.double().repeat_interleave(q.shape[2] // x.shape[2], dim=2)
 
 
@@ -90,7 +96,10 @@ def _scores(q: Tensor, k: Tensor, causal: bool, scale: float | None, visible: Te
         rows, columns = scores.shape[-2:]
         seen = torch.ones(rows, columns, dtype=torch.bool, device=q.device).tril(columns - rows)
         scores = scores.masked_fill(~seen, float("-inf"))
-    return scores if visible is None else scores.masked_fill(~visible, float("-inf"))
+    if visible is not None:
+        check_mask(visible, "visible", q, q.shape[1], k.shape[1])
+        scores = scores.masked_fill(~visible, float("-inf"))
+    return scores
 
 
 def _probabilities(scores: Tensor, lse: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from nimblelm.kernels.shapes import check_attention
+
 
 @triton.jit
 def _forward(
@@ -15,7 +17,8 @@ def _forward(
     scale, num_queries, num_keys, num_heads, group,
     HEAD_DIM: tl.constexpr, D: tl.constexpr, CAUSAL: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
-    batch, head = tl.program_id(1) // num_heads, tl.program_id(1) % num_heads
+    row_of_heads = tl.program_id(1).to(tl.int64)  # offsets of a tensor of 4 GB do not fit 32 bits
+    batch, head = row_of_heads // num_heads, row_of_heads % num_heads
     rows = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)  # this program's queries
     columns = tl.arange(0, BLOCK_N)
     depth = tl.arange(0, D)  # D is head_dim rounded up to a power of two
@@ -24,11 +27,13 @@ def _forward(
     q += batch * q_batch + head * q_head
     k += batch * k_batch + head // group * k_head
     v += batch * v_batch + head // group * v_head
-    query = tl.load(q + rows[:, None] * q_row + depth[None, :], mask=real_row & real_depth, other=0.0)  # (BLOCK_M, D)
+    query = tl.load(
+        q + rows.to(tl.int64)[:, None] * q_row + depth[None, :], mask=real_row & real_depth, other=0.0
+    )  # (BLOCK_M, D)
 
-    highest = tl.full([BLOCK_M], float("-inf"), tl.float32)  # m: the largest score of each row so far
-    total = tl.zeros([BLOCK_M], tl.float32)  # l: sum of exp(score - m)
-    weighted = tl.zeros([BLOCK_M, D], tl.float32)  # sum of exp(score - m) * value
+    m_i = tl.full([BLOCK_M], float("-inf"), tl.float32)  # m: the largest score of each row so far
+    l_i = tl.zeros([BLOCK_M], tl.float32)  # l: sum of exp(score - m)
+    acc = tl.zeros([BLOCK_M, D], tl.float32)  # sum of exp(score - m) * value
 
     shift = num_keys - num_queries
     end = num_keys
@@ -36,9 +41,10 @@ def _forward(
         end = tl.minimum(num_keys, (tl.program_id(0) + 1) * BLOCK_M + shift)
     for start in range(0, end, BLOCK_N):
         column = start + columns
+        at = column.to(tl.int64)[:, None]
         real = (column < num_keys)[:, None] & real_depth
-        key = tl.load(k + column[:, None] * k_row + depth[None, :], mask=real, other=0.0)  # (BLOCK_N, D)
-        value = tl.load(v + column[:, None] * v_row + depth[None, :], mask=real, other=0.0)
+        key = tl.load(k + at * k_row + depth[None, :], mask=real, other=0.0)  # (BLOCK_N, D)
+        value = tl.load(v + at * v_row + depth[None, :], mask=real, other=0.0)
 
         scores = tl.dot(query, key.T, input_precision="ieee") * scale  # (BLOCK_M, BLOCK_N)
         visible = (column < num_keys)[None, :]
@@ -46,22 +52,22 @@ def _forward(
             visible &= column[None, :] <= rows[:, None] + shift
         scores = tl.where(visible, scores, float("-inf"))
 
-        new_highest = tl.maximum(highest, tl.max(scores, 1))
-        base = tl.where(new_highest == float("-inf"), 0.0, new_highest)  # a row that has seen no key yet
+        m_new = tl.maximum(m_i, tl.max(scores, 1))
+        base = tl.where(m_new == float("-inf"), 0.0, m_new)  # a row that has seen no key yet
         p = tl.exp(scores - base[:, None])
-        shrink = tl.exp(highest - base)  # all earlier terms were taken relative to a smaller maximum
-        total = total * shrink + tl.sum(p, 1)
-        weighted = weighted * shrink[:, None] + tl.dot(p.to(value.dtype), value, input_precision="ieee")
-        highest = new_highest
+        alpha = tl.exp(m_i - base)  # all earlier terms were taken relative to a smaller maximum
+        l_i = l_i * alpha + tl.sum(p, 1)
+        acc = acc * alpha[:, None] + tl.dot(p.to(value.dtype), value, input_precision="ieee")
+        m_i = m_new
 
-    divisor = tl.where(total == 0.0, 1.0, total)
+    divisor = tl.where(l_i == 0.0, 1.0, l_i)
     out += batch * out_batch + head * out_head
     tl.store(
-        out + rows[:, None] * out_row + depth[None, :],
-        (weighted / divisor[:, None]).to(out.dtype.element_ty),
+        out + rows.to(tl.int64)[:, None] * out_row + depth[None, :],
+        (acc / divisor[:, None]).to(out.dtype.element_ty),
         mask=real_row & real_depth,
     )
-    tl.store(lse + tl.program_id(1) * num_queries + rows, highest + tl.log(divisor), mask=rows < num_queries)
+    tl.store(lse + row_of_heads * num_queries + rows, m_i + tl.log(divisor), mask=rows < num_queries)
 
 
 def simple_flash_attention(
@@ -93,10 +99,11 @@ def simple_flash_attention(
         (out, lse): the output in q's dtype and the float32 log-sum-exp. A query that sees no key gives 0 and -inf.
 
     Raises:
-        ValueError: a head's elements are not contiguous.
+        ValueError: q, k and v do not fit each other, or a head's elements are not contiguous.
 
     Chapter: book/ch04_flash_attention
     """
+    check_attention(q, k, v)
     if any(x.stride(-1) != 1 for x in (q, k, v)):
         raise ValueError(f"a head's elements must be contiguous, strides are {[x.stride(-1) for x in (q, k, v)]}")
     batch, num_queries, num_heads, head_dim = q.shape

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nimblelm.kernels.flash_attention.online_softmax import absorb, finish, no_keys_yet
+from nimblelm.kernels.shapes import check_attention, check_fit, check_sizes
 
 
 def tiled_attention(
@@ -33,10 +34,11 @@ def tiled_attention(
         (out, lse): the output in q's dtype, and the log-sum-exp; 0 and -inf for a query that sees no key.
 
     Raises:
-        ValueError: the heads do not divide, or a block is below 1.
+        ValueError: q, k and v do not fit each other, or a block is below 1.
 
     Chapter: book/ch04_flash_attention
     """
+    check_attention(q, k, v)
     tiles = _Tiles(q, k, causal, scale, block_m, block_n)
     out, lse = torch.empty_like(q), torch.empty(q.shape[0], q.shape[2], q.shape[1], dtype=tiles.dtype)
     for first_row in range(0, q.shape[1], block_m):
@@ -77,10 +79,13 @@ def tiled_attention_gradients(
         (dq, dk, dv) in the inputs' dtypes.
 
     Raises:
-        ValueError: as in `tiled_attention`.
+        ValueError: the tensors do not fit each other, or a block is below 1.
 
     Chapter: book/ch04_flash_attention
     """
+    check_attention(q, k, v)
+    check_fit(q=(q, "B Sq H D"), out=(out, "B Sq H D"), dout=(dout, "B Sq H D"))
+    check_sizes(q=(q, "B Sq H D"), lse=(lse, "B H Sq"))
     tiles = _Tiles(q, k, causal, scale, block_m, block_n)
     dq, dk, dv = (torch.zeros(x.shape, dtype=tiles.dtype) for x in (q, k, v))
     delta = (dout.to(tiles.dtype) * out.to(tiles.dtype)).sum(-1, keepdim=True)  # (B, Sq, H, 1)
@@ -107,8 +112,6 @@ class _Tiles:
     """
 
     def __init__(self, q: Tensor, k: Tensor, causal: bool, scale: float | None, block_m: int, block_n: int):
-        if q.shape[2] % k.shape[2]:
-            raise ValueError(f"{q.shape[2]} query heads are not a multiple of {k.shape[2]} key-value heads")
         if min(block_m, block_n) < 1:
             raise ValueError(f"blocks are {block_m} and {block_n}, 1 at least is needed")
         self.dtype = torch.promote_types(q.dtype, torch.float32)

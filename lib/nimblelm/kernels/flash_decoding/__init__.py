@@ -5,6 +5,7 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from nimblelm.kernels.flash_decoding import reference
+from nimblelm.kernels.shapes import check_decoding
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 MAX_HEAD_DIM = 128
@@ -37,23 +38,13 @@ def flash_decoding(
 
     Chapter: book/ch04_flash_attention
     """
-    (batch, _, num_heads, head_dim), num_kv_heads = q.shape, keys.shape[2]
-    if num_heads % num_kv_heads:
-        raise ValueError(f"{num_heads} query heads are not a multiple of {num_kv_heads} key-value heads")
-    if keys.shape != values.shape or (keys.shape[0], keys.shape[3]) != (batch, head_dim):
-        raise ValueError(f"keys {tuple(keys.shape)} and values {tuple(values.shape)} do not fit q {tuple(q.shape)}")
-    if lengths.shape != (batch,):
-        raise ValueError(f"lengths {tuple(lengths.shape)} are not one for each of {batch} sequences")
-    if not q.dtype == keys.dtype == values.dtype:
-        raise ValueError(f"q, keys and values differ in dtype: {q.dtype}, {keys.dtype}, {values.dtype}")
-    if len(devices := {tensor.device for tensor in (q, keys, values, lengths)}) > 1:
-        raise ValueError(f"q, keys, values and lengths lie on different devices: {devices}")
+    check_decoding(q, keys, values, lengths)
     if not q.is_cuda or 0 in (q.numel(), keys.numel()):
         return reference.flash_decoding(q, keys, values, lengths, scale)
     if q.dtype not in DTYPES:
         raise ValueError(f"dtype {q.dtype} is none of {DTYPES}")
-    if head_dim > MAX_HEAD_DIM:
-        raise ValueError(f"head dimension {head_dim} is above {MAX_HEAD_DIM}")
-    from nimblelm.kernels.flash_decoding import triton
+    if q.shape[3] > MAX_HEAD_DIM:
+        raise ValueError(f"head dimension {q.shape[3]} is above {MAX_HEAD_DIM}")
+    from nimblelm.kernels.flash_decoding import launch
 
-    return triton.flash_decoding(q, keys, values, lengths, scale)
+    return launch.flash_decoding(q, keys, values, lengths, scale)

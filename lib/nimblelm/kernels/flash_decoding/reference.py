@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from nimblelm.kernels.shapes import check_decoding
+
 
 def flash_decoding(
     q: Float[Tensor, "B T H D"],
@@ -27,13 +29,17 @@ def flash_decoding(
     Returns:
         In q's dtype; 0 where a query sees nothing.
 
+    Raises:
+        ValueError: shapes, dtypes or devices do not fit each other.
+
     Chapter: book/ch04_flash_attention
     """
+    check_decoding(q, keys, values, lengths)
     batch, length, num_heads, head_dim = q.shape
     num_rows, num_kv_heads = keys.shape[1:3]
     factor: float = head_dim**-0.5 if scale is None else scale
     accumulator = torch.promote_types(q.dtype, torch.float32)
-    grouped = q.to(accumulator).view(batch, length, num_kv_heads, num_heads // num_kv_heads, head_dim)
+    grouped = q.to(accumulator).reshape(batch, length, num_kv_heads, num_heads // num_kv_heads, head_dim)
 
     # Rows that no query sees may hold anything, infinities and nan too, and 0 times those is nan.
     rows = torch.arange(num_rows, device=q.device)

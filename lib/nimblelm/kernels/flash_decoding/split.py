@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nimblelm.kernels.flash_attention.online_softmax import merge_parts
 from nimblelm.kernels.flash_attention.tiled import tiled_attention
+from nimblelm.kernels.shapes import check_attention
 
 
 def split_attention(
@@ -29,12 +30,13 @@ def split_attention(
         (out, lse) as there.
 
     Raises:
-        ValueError: the heads do not divide, or num_splits is below 1.
+        ValueError: q, k and v do not fit each other, or num_splits is below 1.
 
     Chapter: book/ch04_flash_attention
     """
     if num_splits < 1:
         raise ValueError(f"num_splits is {num_splits}, 1 at least is needed")
+    check_attention(q, k, v)
     rows = max(1, -(-k.shape[1] // num_splits))
     bounds = [slice(i * rows, (i + 1) * rows) for i in range(num_splits)]
     parts = [tiled_attention(q, k[:, part], v[:, part], scale=scale) for part in bounds]  # independent of each other

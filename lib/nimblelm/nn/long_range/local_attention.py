@@ -6,6 +6,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from nimblelm.kernels.shapes import check_fit
+from nimblelm.nn.long_range.precision import widened
+
 
 def local_attention(
     q: Float[Tensor, "B T H D"],
@@ -29,10 +32,16 @@ def local_attention(
         causal: nothing after the query is seen.
         scale: factor of the scores, 1 / sqrt(D) by default.
 
+    Raises:
+        ValueError: q, k and v do not fit each other, or window is below 1.
+
     Chapter: book/ch04_flash_attention
     """
+    check_fit(q=(q, "B T H D"), k=(k, "B T H D"), v=(v, "B T H D"))
+    if window < 1:
+        raise ValueError(f"window {window} is below 1")
     length, head_dim = q.shape[1], q.shape[3]
-    padded = [F.pad(x, (0, 0, 0, 0, 0, -length % window)) for x in (q, k, v)]
+    padded = [F.pad(x, (0, 0, 0, 0, 0, -length % window)) for x in widened(q, k, v)]
     query, key, value = (rearrange(x, "b (c i) h d -> b h c i d", i=window) for x in padded)
     shifts = (1, 0) if causal else (1, 0, -1)  # the block before, the own one, the block after
     key, value = (torch.cat([x.roll(s, dims=2) for s in shifts], dim=3) for x in (key, value))
@@ -44,6 +53,6 @@ def local_attention(
     seen = (distance < window) & (distance >= 0 if causal else distance > -window) & (j >= 0) & (j < length)
 
     factor: float = head_dim**-0.5 if scale is None else scale
-    scores = (query @ key.mT * factor).masked_fill(~seen, torch.finfo(q.dtype).min)  # padded queries see nothing
+    scores = (query * factor @ key.mT).masked_fill(~seen, torch.finfo(query.dtype).min)  # padded queries see nothing
     out = rearrange(scores.softmax(-1) @ value, "b h c i d -> b (c i) h d")
-    return out[:, :length]
+    return out[:, :length].to(v.dtype)

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from nimblelm.kernels.flash_attention import flash_attention
+from nimblelm.kernels.shapes import check_fit
 from nimblelm.nn.long_range.block_sparse import butterfly_blocks, gathered_block_attention
 from nimblelm.nn.long_range.linear_attention import linear_attention
 from nimblelm.nn.long_range.linformer import linformer_attention
 from nimblelm.nn.long_range.local_attention import local_attention
 from nimblelm.nn.long_range.performer import orthogonal_directions, performer_attention
+from nimblelm.nn.long_range.precision import widened
 from nimblelm.nn.long_range.reformer import lsh_attention, lsh_buckets
 from nimblelm.nn.long_range.smyrf import smyrf_attention
 
@@ -23,11 +25,15 @@ def naive_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     O = softmax(Q K^T / sqrt(D)) V      (Vaswani et al., 2017, arXiv:1706.03762, eq. 1)
 
+    Raises:
+        ValueError: q, k and v do not fit each other.
+
     Chapter: book/ch04_flash_attention
     """
-    query, key, value = (x.transpose(1, 2) for x in (q, k, v))
-    scores = query @ key.mT * q.shape[-1] ** -0.5
-    return (scores.softmax(-1) @ value).transpose(1, 2)
+    check_fit(q=(q, "B T H D"), k=(k, "B S H D"), v=(v, "B S H D"))
+    query, key, value = (x.transpose(1, 2) for x in widened(q, k, v))
+    scores = query * q.shape[-1] ** -0.5 @ key.mT
+    return (scores.softmax(-1) @ value).transpose(1, 2).to(v.dtype)
 
 
 def long_range_methods(

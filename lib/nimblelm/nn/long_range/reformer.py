@@ -1,13 +1,13 @@
 """Reformer: keys that hash to the query's bucket, arXiv:2001.04451."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from nimblelm.kernels.flash_attention.online_softmax import merge_parts
-from nimblelm.nn.long_range.clusters import cluster_attention
-
-SELF = -1e5  # score of a position with itself: it is its own nearest, and says nothing about the others
+from nimblelm.kernels.shapes import check_fit
+from nimblelm.nn.long_range.clusters import cluster_attention, merge_rounds
+from nimblelm.nn.long_range.precision import widened
 
 
 def lsh_buckets(x: Float[Tensor, "B T H D"], rotations: Float[Tensor, "P D R"]) -> Int[Tensor, "P B H T"]:
@@ -20,9 +20,11 @@ def lsh_buckets(x: Float[Tensor, "B T H D"], rotations: Float[Tensor, "P D R"]) 
         x: vectors; their lengths play no part.
         rotations: normal numbers.
 
-    Chapter: book/ch04_flash_attention
+    Raises:
+        ValueError: x and rotations do not fit each other.
     """
-    rotated = torch.einsum("bthd,pdr->pbhtr", x, rotations)
+    check_fit(x=(x, "B T H D"), rotations=(rotations, "P D R"))
+    rotated = torch.einsum("bthd,pdr->pbhtr", *widened(x, rotations))
     return torch.cat([rotated, -rotated], dim=-1).argmax(-1)
 
 
@@ -48,19 +50,21 @@ def lsh_attention(
         causal: query i sees only the keys j <= i.
 
     Raises:
-        ValueError: the chunks do not divide the length.
+        ValueError: qk, v and buckets do not fit each other, or the chunks do not divide the length.
 
     Chapter: book/ch04_flash_attention
     """
-    keys = qk * qk.square().sum(-1, keepdim=True).clamp_min(1e-12).rsqrt()
+    check_fit(qk=(qk, "B T H D"), v=(v, "B T H D"), buckets=(buckets, "P B H T"))
+    queries, values = widened(qk, v)
+    keys = F.normalize(queries, dim=-1, eps=torch.finfo(queries.dtype).tiny)
 
     def mask(scores: Tensor, i: Tensor, j: Tensor) -> Tensor:
-        scores = scores.masked_fill(j > i, -1e9) if causal else scores
-        return scores.masked_fill(i == j, SELF)
+        scores = scores.masked_fill(j > i, float("-inf")) if causal else scores
+        # a position is its own nearest, and says nothing about the others: below every score, above what is hidden
+        return scores.masked_fill(i == j, torch.finfo(scores.dtype).min)
 
     rounds = []
     for one in buckets:
         order = one.argsort(stable=True)
-        rounds.append(cluster_attention(qk, keys, v, order, order, num_chunks, True, 1.0, mask))
-    outs = torch.stack([out.transpose(1, 2) for out, _ in rounds])  # (P, B, H, T, D)
-    return merge_parts(outs, torch.stack([lse for _, lse in rounds]))[0].transpose(1, 2)
+        rounds.append(cluster_attention(queries, keys, values, order, order, num_chunks, True, 1.0, mask))
+    return merge_rounds(rounds).to(v.dtype)

@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nimblelm.kernels.flash_attention.online_softmax import merge_parts
-from nimblelm.nn.long_range.clusters import cluster_attention
+from nimblelm.kernels.shapes import check_fit
+from nimblelm.nn.long_range.clusters import cluster_attention, merge_rounds
+from nimblelm.nn.long_range.precision import widened
 
 
 def asymmetric_transforms(
@@ -16,12 +17,19 @@ def asymmetric_transforms(
     F(q) = [q; 0; sqrt(M^2 - |q|^2)], G(k) = [k; sqrt(M^2 - |k|^2); 0] with M^2 = max |q|^2 + max |k|^2; then
     |F(q) - G(k)|^2 = 2 M^2 - 2 q . k      (Daras et al., 2020, arXiv:2010.05315, section 3)
 
-    Chapter: book/ch04_flash_attention
+    Returns:
+        (F(q), G(k)), in float32 at least.
+
+    Raises:
+        ValueError: q and k do not fit each other.
     """
+    check_fit(q=(q, "B T H D"), k=(k, "B S H D"))
+    q, k = widened(q, k)
     q_square, k_square = (x.square().sum(-1, keepdim=True) for x in (q, k))
-    bound = q_square.amax(1, keepdim=True) + k_square.amax(1, keepdim=True)  # of each head
+    q_most, k_most = q_square.amax(1, keepdim=True), k_square.amax(1, keepdim=True)  # of each head
+    q_rest, k_rest = (q_most - q_square) + k_most, q_most + (k_most - k_square)  # M^2 - |q|^2 would lose a small k_most
     zero_q, zero_k = torch.zeros_like(q_square), torch.zeros_like(k_square)
-    return torch.cat([q, zero_q, (bound - q_square).sqrt()], -1), torch.cat([k, (bound - k_square).sqrt(), zero_k], -1)
+    return torch.cat([q, zero_q, q_rest.sqrt()], -1), torch.cat([k, k_rest.sqrt(), zero_k], -1)
 
 
 def smyrf_attention(
@@ -44,14 +52,16 @@ def smyrf_attention(
         scale: factor of the scores, 1 / sqrt(D) by default.
 
     Raises:
-        ValueError: the clusters do not divide the lengths.
+        ValueError: the tensors do not fit each other, or the clusters do not divide the lengths.
 
     Chapter: book/ch04_flash_attention
     """
+    check_fit(q=(q, "B T H D"), k=(k, "B S H D"), v=(v, "B S H D"), directions=(directions, "P D+2"))
+    if directions.shape[1] != q.shape[3] + 2:
+        raise ValueError(f"directions {tuple(directions.shape)} are not two wider than q {tuple(q.shape)}")
     factor: float = q.shape[-1] ** -0.5 if scale is None else scale
     with torch.no_grad():
         far_q, far_k = asymmetric_transforms(q, k)
-        orders = [torch.einsum("bthd,pd->pbht", x, directions).argsort(-1) for x in (far_q, far_k)]
+        orders = [torch.einsum("bthd,pd->pbht", x, directions.to(x.dtype)).argsort(-1) for x in (far_q, far_k)]
     rounds = [cluster_attention(q, k, v, i, j, num_clusters, False, factor) for i, j in zip(*orders, strict=True)]
-    outs = torch.stack([out.transpose(1, 2) for out, _ in rounds])  # (P, B, H, T, D)
-    return merge_parts(outs, torch.stack([lse for _, lse in rounds]))[0].transpose(1, 2)
+    return merge_rounds(rounds).to(v.dtype)

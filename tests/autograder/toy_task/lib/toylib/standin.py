@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from autograder.device import PROOF_S, Device, answers
+from autograder.runtime.device import PROOF_S, Device, answers
 
 WARM = 0.25  # of the time that the same inputs take when L2 does not hold them
 _pending: list[tuple[str, threading.Thread]] = []

@@ -1,0 +1,18 @@
+"""Lets autograd take the products, from the probabilities on.
+
+kills: the_gradient_of_the_values, the_gradient_of_the_queries, the_gradient_of_the_keys, hidden_keys_get_no_gradient, gradients_over_parts_of_the_keys_add_up
+visible: gradients_agree_with_autograd, the_saved_sum_is_used, a_row_without_a_key_gives_no_gradient
+"""
+
+
+# %% backward
+def attention_backward(q, k, v, out, lse, dout, causal, softcap):
+    with torch.enable_grad():
+        delta = (dout * out).sum(-1, keepdim=True)
+        q, k, v = (x.clone().requires_grad_() for x in (q, k, v))
+        scores = softcap * torch.tanh(q @ k.T / q.shape[-1] ** 0.5 / softcap)
+        if causal:
+            n, m = scores.shape
+            scores = scores.masked_fill(torch.ones(n, m, dtype=torch.bool).triu(m - n + 1), float("-inf"))
+        p = torch.exp(scores - lse.masked_fill(lse == float("-inf"), 0.0)[:, None])
+        return torch.autograd.grad(((p @ v) * dout).sum() - (p * delta).sum(), (q, k, v))

@@ -1,0 +1,4 @@
+import math
+from fractions import Fraction
+
+import torch

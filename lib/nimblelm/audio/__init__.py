@@ -1,0 +1,1 @@
+"""What hears and speaks: features of sound, and the models that read them."""

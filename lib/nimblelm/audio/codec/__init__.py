@@ -1,0 +1,1 @@
+"""Neural audio codecs: sound as a few numbers a frame, and back."""

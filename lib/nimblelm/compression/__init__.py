@@ -1,0 +1,1 @@
+"""Smaller models: quantization, low-rank adapters."""

@@ -1,0 +1,1 @@
+"""Pruning: which weights, units, heads and layers a model can do without."""

@@ -1,0 +1,1 @@
+"""Speculative decoding on the host: a draft proposes a block of tokens, the target verifies it in one pass."""

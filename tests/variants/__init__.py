@@ -1,0 +1,1 @@
+"""How each public function of the library is called with tensors, a file a package."""
