@@ -167,11 +167,11 @@ def glance(model: EmojiCLIP) -> dict[str, float]:
 
 
 def write(log: dict[str, Any]) -> None:
-    """The checkpoint, matrices in int8 and convolutions in bfloat16, and what it retrieves as it was stored."""
+    """The checkpoint, in int8, and what it retrieves as it was stored."""
     model = EmojiCLIP(EmojiCLIPConfig())
     model.load_state_dict(torch.load(WORK / f"{UNSEEN_STYLE}.pt", weights_only=False)["model"])
     FOLDER.mkdir(parents=True, exist_ok=True)
-    save(model.to(torch.bfloat16), FOLDER / "emoji_clip.safetensors", int8=True)
+    save(model, FOLDER / "emoji_clip.safetensors", int8=True)
     found = {
         "made_by": "training/train_clip.py",
         "seed": SEED,

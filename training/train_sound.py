@@ -244,7 +244,8 @@ def export() -> None:
     (OUT / "results.json").write_text(json.dumps(tables, indent=1) + "\n")
     logs = {}
     for name in ("speaker", "language_people", "language_voices", "votes_people", "votes_voices", "activity"):
-        (OUT / f"{name}.safetensors").write_bytes((FOLDER / f"{name}.safetensors").read_bytes())
+        if not name.startswith("votes"):  # a baseline: its figures are enough
+            (OUT / f"{name}.safetensors").write_bytes((FOLDER / f"{name}.safetensors").read_bytes())
         logs[name] = [json.loads(line) for line in (FOLDER / name / "log.jsonl").read_text().splitlines()]
     made = {"seed": SEED, "batch": BATCH, "python": platform.python_version(), "torch": torch.__version__}
     voices = {"trained_voices": TRAINED_VOICES, "unseen_voices": UNSEEN_VOICES}

@@ -115,7 +115,7 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
 def to_int8(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Every matrix as int8 values and, under its name and `SCALES`, the scales of its rows; the rest as it is.
 
-    A kernel of a 1-D convolution is a matrix with a row for each channel that it gives.
+    A convolution's kernel is a matrix with a row for each channel that it gives.
 
     What comes back is `storable`.
 
@@ -124,7 +124,7 @@ def to_int8(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """
     stored = dict(weights)
     for name, weight in weights.items():
-        if weight.ndim == 2 or (weight.ndim == 3 and len(weight) > 1):
+        if weight.ndim == 2 or (weight.ndim in (3, 4) and len(weight) > 1):
             rounded = quantize_int8(weight.flatten(1))
             stored |= {name: rounded.values.view(weight.shape), name + SCALES: rounded.scales}
     return storable(stored)
