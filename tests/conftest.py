@@ -31,10 +31,7 @@ ALONE = {
     "autograder/test_worker_process.py",
     "autograder/test_timing.py",
     "benchmarks/test_bench_fair_timing.py",
-    "benchmarks/test_bench_gpu_decoding.py",
     "benchmarks/test_bench_grading.py",
-    "benchmarks/test_bench_speculative.py",
-    "measure/test_roofline.py",
 }
 TOGETHER = {  # what all tests of a file share takes seconds: one worker makes it
     "autograder/test_record.py",

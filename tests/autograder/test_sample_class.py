@@ -24,9 +24,7 @@ WANTED = {"full_solution", "partial", "untouched_stub", "crash", "endless_loop",
 CHEATS = {"cheat_display_formatter", "cheat_patched_clock", "cheat_os_exit"}
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ASSIGNMENTS]
-)
+@pytest.fixture(scope="module", params=ASSIGNMENTS)
 def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Course, ClassRecord]:
     """The sample class of an assignment, graded by the real judge in a course folder of its own."""
     course = link_repository(tmp_path_factory.mktemp("course"))
