@@ -18,8 +18,8 @@ from tests.turns import Turns
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-# Files whose tests read clocks, deadlines or CPU time. They run last, alone, and a figure that a neighbour outside of this
-# run spoiled is taken again: what is wrong is wrong three times.
+# Files whose tests read clocks, deadlines or CPU time. They run last, alone, and a figure that a neighbour outside of
+# this run spoiled is taken again: what is wrong is wrong three times.
 ALONE = {
     "autograder/test_callbacks.py",
     "autograder/test_device.py",
