@@ -24,7 +24,7 @@ _DEFINED = re.compile(rf"(?:async\s+)?(?:def|class)\s+({_WORD})")
 _IMPORT = re.compile(r"\s*import\s+(.+)", re.S)
 _FROM = re.compile(r"\s*from\s+([\w.]+)\s+import\s+(.+)", re.S)
 _PARAMETERS = re.compile(r"\bdef\s+\w+\s*\((.*)\)\s*(?:->.*)?:|\blambda\b([^:]*):", re.S)
-_KEYWORD = re.compile(rf"({_WORD})\s*(?:[-+*/%@&|^]|//|\*\*|<<|>>)?:?=(?!=)")
+_KEYWORD = re.compile(rf"(?<!\w)({_WORD})\s*(?:[-+*/%@&|^]|//|\*\*|<<|>>)?:?=(?!=)")
 _AS = re.compile(rf"\bas\s+({_WORD})")
 _FOR = re.compile(r"\bfor\s+(.+?)\s+in\b", re.S)
 
@@ -85,9 +85,12 @@ def import_remarks(source: str, is_there: Callable[[str], bool]) -> list[str]:
 
 
 def _statements(source: str) -> Iterator[tuple[Statement, str]]:
-    """The logical lines of a cell as it is graded, and as much as is looked at of each."""
+    """The logical lines of a cell as it is graded, and as much as is looked at of each.
+
+    Every blank is a single one: where two patterns for blanks meet, a long one would be cut in two at every place.
+    """
     for statement in statements(as_graded(source).text):
-        yield statement, statement.bare[:MAX_STATEMENT]
+        yield statement, " ".join(statement.bare.split())[:MAX_STATEMENT]
 
 
 def _packages(bare: str) -> Iterator[str]:

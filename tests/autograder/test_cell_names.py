@@ -1,5 +1,7 @@
 """What a graded cell takes from other cells is named with the cell that has it, and what is its own is not."""
 
+import time
+
 import pytest
 
 from autograder.cells import names
@@ -135,3 +137,17 @@ def test_a_cell_is_read_once_however_many_exercises_ask_for_it(monkeypatch: pyte
     for number in range(20):
         assert len(borrowed(str(number), f"once + {number}", [other], set())) == 1
     assert read.count(other.source) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["for" + " " * 480 + "x", "a" * 490, "a" + " " * 480 + "b", "for " * 120, "def f(" + ")->" * 150, "lambda " * 70],
+    ids=lambda statement: " ".join(statement.split())[:12],
+)
+def test_no_text_takes_long_to_be_looked_at(statement: str) -> None:
+    """Where a pattern can be met in many ways, time grows with the square or the cube of a statement's length."""
+    source = f"{statement}\n" * 80
+    began = time.process_time()
+    borrowed("one", source, [Own("cell 1", source)], [])
+    import_remarks(source, is_there)
+    assert time.process_time() - began < 0.6

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -108,17 +109,74 @@ def test_giving_back_what_was_given_earns_no_point(assignment: str, one: Check) 
     assert earned == []
 
 
+FILLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "zeros": torch.zeros_like,
+    "ones": torch.ones_like,
+    "equal shares": lambda x: torch.full_like(x, 1 / max(1, x.shape[-1]) if x.is_floating_point() else -1),
+    "places": lambda x: torch.arange(x.shape[-1]).to(x.dtype).expand(x.shape).clone(),
+}
+OTHERWISE_EARNED = {
+    "places_are_taken_in_the_order_of_arrival": "by the names that are chosen",
+    "long_contexts_can_stay_memory_bound": "by None where no batch is large enough",
+    "a_long_sequence_is_cut_at_whole_pages": "by the parts that are asked for",
+    "a_batch_shares_the_parts": "by the parts that are asked for",
+}
+
+
+class Hollow(LocalCall):
+    """The solution, whose answers keep their form and lose all their numbers."""
+
+    def __init__(self, functions: dict[str, Any], fill: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__(functions)
+        self._fill = fill
+
+    def _request(self, name: str, args: tuple, kwargs: dict, repeat: int | None, part: Any) -> Any:
+        if repeat is not None:  # drawn thousands of times: no constant is
+            raise CheckFailed(name)
+        return self._filled(super()._request(name, args, kwargs, repeat, part))
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self._fill(value) if value.ndim else self._fill(value[None])[0]
+        if isinstance(value, dict):
+            return {key: self._filled(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(self._filled(item) for item in value)
+        return type(value)(self._fill(torch.tensor([value])).item()) if isinstance(value, int | float) else value
+
+
+@cache
+def solutions(assignment: str) -> dict[str, str]:
+    return solution_cells(COURSE, assignment)
+
+
+def solved(assignment: str, exercise: str) -> dict[str, Any]:
+    """The names of a cell that holds the solution."""
+    functions: dict[str, Any] = {}
+    run_cell(TASKS[assignment].setup, "setup", functions)
+    injected = TASKS[assignment].exercises[exercise].injects
+    functions |= {name: resolve(target, functions) for name, target in injected.items()}
+    run_cell(solutions(assignment)[exercise], exercise, functions)
+    return functions
+
+
+@pytest.mark.parametrize(("assignment", "one"), WORTH)
+def test_an_answer_of_the_right_form_without_its_numbers_earns_no_point(assignment: str, one: Check) -> None:
+    exercise = TASKS[assignment].exercises[one.exercise]
+    if exercise.host:
+        pytest.skip("its launches are the judge's")
+    functions = solved(assignment, one.exercise)
+    trials = {name: Hollow(functions, fill) for name, fill in FILLS.items()}
+    earned = [name for name, call in trials.items() if run_check(one, call, Draws(b"key", one.name)).passed]
+    assert bool(earned) == (one.name in OTHERWISE_EARNED), earned
+
+
 @pytest.mark.parametrize(("assignment", "one"), WORTH)
 def test_no_check_asks_the_same_under_another_key(assignment: str, one: Check) -> None:
     """So nothing is gained by knowing what was asked of the last notebook, or by a table of answers."""
-    task, solutions = TASKS[assignment], solution_cells(COURSE, assignment)
-    exercise, asked = task.exercises[one.exercise], []
+    asked = []
     for key in (b"one", b"another"):
-        functions: dict[str, Any] = {}
-        run_cell(task.setup, "setup", functions)
-        functions |= {name: resolve(target, functions) for name, target in exercise.injects.items()}
-        run_cell(solutions[one.exercise], one.exercise, functions)
-        call = Watched(functions)
+        call = Watched(solved(assignment, one.exercise))
         with contextlib.suppress(CheckFailed):
             one.run(call, Draws(key, one.name))
         asked.append(call.seen)

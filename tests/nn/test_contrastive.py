@@ -102,3 +102,15 @@ def test_what_are_no_pairs_is_refused(loss):
         siglip_loss(images, texts[:3], scale, scale)
     with pytest.raises(ValueError, match="chunk of 0"):
         chunked_clip_loss(images, texts, scale, 0)
+
+
+@pytest.mark.parametrize(("noise", "scale"), [(0.05, 20.0), (0.1, 20.0)])
+def test_the_loss_of_pairs_that_fit_is_no_difference_of_large_sums(noise, scale):
+    """At a loss of 1e-5 the log-sum-exps are a million times as large as what is asked for."""
+    generator = torch.Generator().manual_seed(0)
+    images = F.normalize(torch.randn(64, 64, generator=generator), dim=1)
+    texts = F.normalize(images + noise * torch.randn(64, 64, generator=generator), dim=1)
+    want = clip_loss(images.double(), texts.double(), torch.tensor(scale).double())
+    got = chunked_clip_loss(images, texts, torch.tensor(scale), 10)
+    assert want < 1e-3
+    assert got == pytest.approx(want.item(), rel=0.01)

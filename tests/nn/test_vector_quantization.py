@@ -105,3 +105,25 @@ def test_what_does_not_fit_is_refused():
         update_of(random(5, 3), decay=1.0)
     with pytest.raises(ValueError, match=r"within 0 and 4"):
         Codebook(5, 2).decode(torch.tensor([[5]]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_far_from_zero_the_nearest_is_still_found(dtype):
+    """Squares of 1e5 differ by less than float32 holds; a shift of everything changes no distance."""
+    vectors = torch.arange(6.0, dtype=dtype)[:, None] + 1e5
+    assert nearest_codes(vectors.flip(0), vectors).tolist() == [5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_nothing_is_nearest_to_what_is_not_finite(value):
+    with pytest.raises(ValueError, match="not finite"):
+        nearest_codes(torch.tensor([[0.0, value]]), torch.zeros(3, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_straight_through_gives_the_quantized_value_to_the_last_digit(dtype):
+    x, quantized = torch.tensor([3e4, 1.0], dtype=dtype, requires_grad=True), torch.tensor([0.3, -2e-3], dtype=dtype)
+    got = straight_through(x, quantized)
+    assert torch.equal(got, quantized)
+    got.sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))

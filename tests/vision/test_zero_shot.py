@@ -96,3 +96,13 @@ def test_the_checkpoint_scores_what_its_log_says():
     assert right.float().mean().item() == pytest.approx(said, abs=0.01)
     assert log["training"]["unseen_style"] == UNSEEN_STYLE
     assert UNSEEN_STYLE in STYLES
+
+
+@pytest.mark.parametrize("size", [6e4, 1e-7, 0.0])
+def test_lengths_beyond_half_precision_are_brought_to_length_one(size):
+    def encode(texts):
+        return torch.full((len(texts), 4), size, dtype=torch.float16)
+
+    got = class_embeddings(encode, ["a", "b"], ["{}", "the {}"])
+    assert got.dtype == torch.float16
+    assert torch.allclose(got.float(), torch.full((2, 4), 0.5 if size else 0.0), atol=1e-2)

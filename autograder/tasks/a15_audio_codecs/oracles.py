@@ -77,15 +77,27 @@ def causal_outputs(x, weight, bias, stride, dilation):
     return torch.stack(outputs, dim=-1)
 
 
+NAMES_BYTES = 64  # of text in a state that cost nothing, for the names of a dict
+
+
 def numbers_in(state):
-    """How many numbers a state holds: what lies in the memory of its tensors, not only what they show."""
-    if isinstance(state, torch.Tensor):
-        return max(state.numel(), state.untyped_storage().nbytes() // max(1, state.element_size()))
-    if isinstance(state, dict):
-        return sum(map(numbers_in, state.values()))
-    if isinstance(state, (list, tuple)):
-        return sum(map(numbers_in, state))
-    return 1
+    """How many float32 numbers a state could hold, whatever holds them: wide numbers, texts, keys, shapes."""
+    texts, count = [], 0
+    waiting = [state]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, torch.Tensor):
+            count += max(1, part.numel(), part.numel() * part.element_size() // 4)
+        elif isinstance(part, dict):
+            texts += part.keys()
+            waiting += part.values()
+        elif isinstance(part, list | tuple) and part:
+            waiting += part
+        elif isinstance(part, str):
+            texts.append(part)
+        else:
+            count += 1
+    return count + max(0, sum(len(text.encode()) for text in texts) - NAMES_BYTES) // 4
 
 
 def interval_of(codes, frequencies):

@@ -64,15 +64,20 @@ class _ChunkedCLIPLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, texts: Tensor, scale: Tensor, chunk_size: int) -> Tensor:
-        rows, columns, own = [], images.new_full((len(texts),), -torch.inf), (images * texts).sum(1)
+        # Log-sum-exps less the own logit, all of it that the loss asks for: the two alone are far larger than it. The
+        # rows' is the one in the product; the columns' is near it, and known from the start.
+        near, rows, own = scale * (images * texts).sum(1), [], []
+        columns = torch.full_like(near, -torch.inf)
         for part in images.split(chunk_size):
             logits = scale * part @ texts.T  # (C, B)
-            rows.append(logits.logsumexp(1))
-            columns = torch.logaddexp(columns, logits.logsumexp(0))
-        row_lse = torch.cat(rows)
-        ctx.save_for_backward(images, texts, scale, row_lse, columns)
+            own.append(logits.diagonal(sum(map(len, own))).clone())
+            rows.append((logits - own[-1][:, None]).logsumexp(1))
+            columns = torch.logaddexp(columns, (logits - near).logsumexp(0))
+        of_rows, in_product = torch.cat(rows), torch.cat(own)
+        of_columns = columns - (in_product - near)
+        ctx.save_for_backward(images, texts, scale, of_rows + in_product, of_columns + in_product)
         ctx.chunk_size = chunk_size
-        return (row_lse + columns).mean() / 2 - scale * own.mean()
+        return (of_rows + of_columns).mean() / 2
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:

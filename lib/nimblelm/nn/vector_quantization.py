@@ -33,12 +33,20 @@ def nearest_codes(x: Float[Tensor, "*batch D"], vectors: Float[Tensor, "codebook
 
     k(x) = argmin over k of |x - c_k|     (van den Oord, Vinyals and Kavukcuoglu, 2017, arXiv:1711.00937, eq. 1)
 
+    Both are looked at from the middle of the codebook: far from 0, differences of squares would vanish in their size.
+
     Raises:
-        ValueError: x and the codebook have different widths, or there are no vectors.
+        ValueError: as `squared_distances`, or x is not finite.
 
     Chapter: book/ch19_audio_codecs
     """
-    return squared_distances(x, vectors).argmin(-1)
+    if not bool(x.isfinite().all()):
+        raise ValueError("x is not finite: no vector is nearest to it")
+    wide = torch.promote_types(vectors.dtype, torch.float32)
+    middle = vectors.to(wide).mean(0)
+    if x.dtype != vectors.dtype or x.shape[-1:] != middle.shape:
+        return squared_distances(x, vectors).argmin(-1)  # which says what does not fit
+    return squared_distances(x.to(wide) - middle, vectors.to(wide) - middle).argmin(-1)
 
 
 def straight_through(x: Float[Tensor, "*shape"], quantized: Float[Tensor, "..."]) -> Float[Tensor, "*shape"]:
@@ -47,7 +55,8 @@ def straight_through(x: Float[Tensor, "*shape"], quantized: Float[Tensor, "..."]
     x + sg(q - x), sg stops the gradient     (Bengio, Leonard and Courville, 2013, arXiv:1308.3432; van den Oord et al.,
     2017, section 3.2)
 
-    An argmin has no gradient: without this nothing before the quantizer learns.
+    An argmin has no gradient: without this nothing before the quantizer learns. Written as sg(q) + (x - sg(x)) its
+    value is q to the last digit, also where x is large.
 
     Raises:
         ValueError: the shapes differ.
@@ -56,7 +65,7 @@ def straight_through(x: Float[Tensor, "*shape"], quantized: Float[Tensor, "..."]
     """
     if x.shape != quantized.shape:
         raise ValueError(f"x of shape {tuple(x.shape)}, quantized of {tuple(quantized.shape)}: they must be the same")
-    return x + (quantized - x).detach()
+    return quantized.detach() + (x - x.detach())
 
 
 class Codebook(nn.Module):

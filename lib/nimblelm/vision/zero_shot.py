@@ -31,8 +31,10 @@ def class_embeddings(
     if bad := [template for template in templates if "{}" not in template]:
         raise ValueError(f"the template {bad[0]!r} has no {{}} for the name")
     prompts = [template.replace("{}", name) for name in names for template in templates]
-    embedded = F.normalize(encode(prompts), dim=-1).unflatten(0, (len(names), len(templates)))
-    return F.normalize(embedded.mean(1), dim=-1)
+    found = encode(prompts)
+    wide = found.to(torch.promote_types(found.dtype, torch.float32))  # lengths overflow half precision, or vanish
+    embedded = F.normalize(wide, dim=-1).unflatten(0, (len(names), len(templates)))
+    return F.normalize(embedded.mean(1), dim=-1).to(found.dtype)
 
 
 def zero_shot(

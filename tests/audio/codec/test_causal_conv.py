@@ -66,3 +66,21 @@ def test_what_cannot_be_is_refused():
         CausalConv1d(1, 1, 7, pad_mode="reflect")(torch.zeros(1, 1, 2), {})
     with pytest.raises(ValueError, match=r"no samples"):
         padded(torch.zeros(1, 1, 0), 1, 0, "constant")
+
+
+def test_a_chunk_that_cannot_be_convolved_leaves_the_stream_as_it_was():
+    layer, stream = CausalConv1d(1, 2, 5), {}
+    x = torch.randn(1, 1, 12, generator=torch.Generator().manual_seed(0))
+    first = layer(x[..., :7], stream)
+    with pytest.raises(RuntimeError):
+        layer(x[..., 7:].double(), stream)
+    assert torch.allclose(torch.cat([first, layer(x[..., 7:], stream)], -1), layer(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [CausalConv1d(1, 1, 3), CausalConvTranspose1d(1, 1, 4, 2)])
+def test_an_empty_chunk_is_refused_at_any_time(layer):
+    stream = {}
+    for _ in range(2):
+        with pytest.raises(ValueError, match="has no"):
+            layer(torch.zeros(1, 1, 0), stream)
+        layer(torch.ones(1, 1, 4), stream)

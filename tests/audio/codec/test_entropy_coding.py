@@ -102,3 +102,19 @@ def test_what_does_not_fit_is_refused(model):
         entropy_encode(model, codes()[:2])
     with pytest.raises(ValueError, match=r"0 frames"):
         entropy_decode(model, [], 0)
+
+
+def test_frequencies_beyond_the_coders_precision_are_refused():
+    """With more than a quarter of its numbers a symbol's part of the interval could be empty, and coding never end."""
+    most = 1 << 30
+    bits = arithmetic_encode([(0, [0, 1, most]), (1, [0, 1, most])])
+    decoder = arithmetic_decode(bits)
+    next(decoder)
+    assert [decoder.send([0, 1, most]) for _ in range(2)] == [0, 1]
+    for cumulative in ([0, 1, most + 1], [0, 1, 2**33], [0, 0]):
+        with pytest.raises(ValueError, match="frequenc"):
+            arithmetic_encode([(0, cumulative)])
+        decoder = arithmetic_decode(bits)
+        next(decoder)
+        with pytest.raises(ValueError, match="frequenc"):
+            decoder.send(cumulative)

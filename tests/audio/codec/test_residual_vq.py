@@ -76,3 +76,11 @@ def test_what_cannot_be_is_refused(quantizer):
         ResidualVQ(0, 2, 2)
     with pytest.raises(ValueError, match=r"1 or more, positive"):
         bit_rate_bps(1, 1024, 0.0)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3, 1e7])
+def test_what_training_sees_is_what_is_decoded(size):
+    """Latents far from all vectors too: the sum of the vectors, not what is left of x when the rest is taken off."""
+    quantizer = ResidualVQ(3, 4, 3)
+    found = quantizer(size * torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(found.latents, quantizer.decode(found.codes), rtol=0, atol=1e-6)

@@ -126,3 +126,26 @@ def test_what_does_not_fit_is_refused():
         DiscriminatorConfig(())
     with pytest.raises(ValueError, match=r"too short"):
         MultiScaleSTFTDiscriminator(DiscriminatorConfig((256,), 2))(torch.zeros(1, 100))
+
+
+def test_a_balancer_that_cannot_go_on_has_changed_nothing():
+    """A gradient that is not finite would stay in the running means for ever; and neither may one loss of two count."""
+    balancer, x = Balancer({"a": 1.0, "b": 1.0}), torch.ones(2, 3, requires_grad=True)
+    output = 2 * x
+    balancer.backward({"a": output.sum(), "b": output.square().sum()}, output)
+    before = balancer.state_dict()
+    output, x.grad = 2 * x, None
+    with pytest.raises(ValueError, match="'b'"):
+        balancer.backward({"a": output.sum(), "b": (output * torch.nan).sum()}, output)
+    with pytest.raises(RuntimeError):
+        balancer.backward({"a": output.sum(), "b": torch.ones((), requires_grad=True)}, output)
+    assert balancer.state_dict() == before
+    assert x.grad is None
+
+
+def test_a_norm_beyond_half_precision_is_still_a_norm():
+    x = torch.ones(1, 4, dtype=torch.float16, requires_grad=True)
+    output = x * 1
+    norms = Balancer({"a": 1.0}).backward({"a": (output * 60_000.0).sum()}, output)
+    assert norms["a"] == pytest.approx(120_000, rel=1e-3)
+    assert torch.allclose(x.grad, torch.full_like(x, 0.5))

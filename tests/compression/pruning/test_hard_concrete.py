@@ -96,3 +96,8 @@ def test_bad_input_is_refused():
         lagrangian(torch.zeros(2), 1.5, torch.zeros(2))
     with pytest.raises(ValueError, match="warmup_steps 0"):
         ramped(0.5, 1, 0)
+
+
+def test_no_mask_is_settled_on_nan():
+    with pytest.raises(ValueError, match="nan"):
+        settled_mask(torch.tensor([1.0, torch.nan, 2.0]), 1)

@@ -79,3 +79,10 @@ def test_bad_input_is_refused():
         global_masks({}, 0.5)
     with pytest.raises(ValueError, match="step 4 between 0 and 3"):
         cubic_sparsity(0.5, 4, 3)
+
+
+@pytest.mark.parametrize("masks", [layer_masks, global_masks])
+def test_whole_numbers_have_no_magnitudes_to_rank(masks):
+    """The magnitude of int8's -128 is -128."""
+    with pytest.raises(ValueError, match="floating-point"):
+        masks({"w": torch.tensor([[-128, 3]], dtype=torch.int8)}, 0.5)

@@ -55,3 +55,7 @@ def test_bad_input_is_refused():
         compress_two_of_four(torch.ones(2, 8))
     with pytest.raises(ValueError, match="not a multiple of 8"):
         compress_two_of_four(torch.zeros(2, 12))
+
+
+def test_a_matrix_without_rows_is_stored():
+    assert compress_two_of_four(torch.zeros(0, 16)).dense().shape == (0, 16)

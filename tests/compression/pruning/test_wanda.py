@@ -21,7 +21,7 @@ def test_norms_do_not_depend_on_how_batches_are_cut():
 
 def test_a_large_input_saves_a_small_weight():
     weight, norms = torch.tensor([[1.0, -0.2, 0.5], [0.1, 0.3, -0.2]]), torch.tensor([0.1, 10.0, 1.0])
-    torch.testing.assert_close(wanda_scores(weight, norms), torch.tensor([[0.1, 2.0, 0.5], [0.01, 3.0, 0.2]]))
+    torch.testing.assert_close(wanda_scores(weight, norms).float(), torch.tensor([[0.1, 2.0, 0.5], [0.01, 3.0, 0.2]]))
     assert row_masks(wanda_scores(weight, norms), 1 / 3).tolist() == [[False, True, True]] * 2
 
 
@@ -63,3 +63,11 @@ def test_bad_input_is_refused():
         InputNorms(3).add(torch.ones(2, 4))
     with pytest.raises(ValueError, match="0 or more"):
         wanda_scores(torch.ones(2, 3), torch.tensor([1.0, -1.0, 1.0]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_scores_beyond_half_precision_still_rank(dtype):
+    """Products that overflow are all infinite, and products that vanish all 0: then the earlier would stay."""
+    for weights, norms in (((900.0, 1000.0), (200.0, 200.0)), ((1e-4, 3e-4), (1e-6, 1e-6))):
+        scores = wanda_scores(torch.tensor([weights], dtype=dtype), torch.tensor(norms))
+        assert row_masks(scores, 0.5).tolist() == [[False, True]]

@@ -4,6 +4,7 @@ import torch
 
 from autograder.checks import check, expect_close, fail
 from autograder.tasks.a04_flash_attention.visible.backward import autograd, gradients, small_problem
+from autograder.tasks.a04_flash_attention.visible.shared import scores_of
 
 
 def problem(rng, num_queries, num_keys, dim, causal):
@@ -14,14 +15,29 @@ def problem(rng, num_queries, num_keys, dim, causal):
     return arguments, [x.nan_to_num() for x in autograd(q, k, v, dout, causal, softcap)]
 
 
+def part_of_a_problem(rng, num_queries, num_keys, dim):
+    """Arguments with the first of the keys and what is saved of all of them, and the part's gradients in float64.
+
+    To differentiate a forward pass over the keys at hand is no answer here, by whatever means.
+    """
+    softcap = 0.5 + float(torch.rand((), generator=rng()))
+    q, k, v, out, lse, dout, *rest = small_problem(rng, num_queries, num_keys + 3, dim, False, softcap)
+    k, v = k[:num_keys], v[:num_keys]
+    scores = softcap * torch.tanh(scores_of(q, k, False) / softcap)
+    p = (scores - lse.double()[:, None]).exp()
+    delta = (dout.double() * out.double()).sum(1, keepdim=True)
+    slope = p * (dout.double() @ v.double().T - delta) * (1 - (scores / softcap) ** 2) / dim**0.5
+    return (q, k, v, out, lse, dout, *rest), (slope @ k.double(), slope.T @ q.double(), p.T @ dout.double())
+
+
 SHAPES = ((6, 6, 4), (9, 14, 8), (13, 5, 16))
 
 
 @check("backward", points=1)
 def the_gradient_of_the_values(call, rng):
-    """dV = P^T dO, with P computed again."""
+    """dV = P^T dO, with P computed again from the sum over more keys."""
     for shape in SHAPES:
-        arguments, right = problem(rng, *shape, False)
+        arguments, right = part_of_a_problem(rng, *shape)
         got = gradients(call, *arguments)[2]
         expect_close(
             got, right[2].float(), "dv", atol=2e-5, rtol=1e-4, hint="P = exp(capped scores - lse), dv = P.T @ dout"
@@ -30,9 +46,9 @@ def the_gradient_of_the_values(call, rng):
 
 @check("backward", points=1)
 def the_gradient_of_the_queries(call, rng):
-    """Through the cap, dQ = scale dS K."""
+    """Through the cap, dQ = scale dS K, the part of it that these keys give."""
     for shape in SHAPES:
-        arguments, right = problem(rng, *shape, False)
+        arguments, right = part_of_a_problem(rng, *shape)
         got = gradients(call, *arguments)[0]
         hint = "p * (dp - delta), times the derivative of the cap, times the scale"
         expect_close(got, right[0].float(), "dq", atol=2e-5, rtol=1e-4, hint=hint)
@@ -40,9 +56,9 @@ def the_gradient_of_the_queries(call, rng):
 
 @check("backward", points=1)
 def the_gradient_of_the_keys(call, rng):
-    """Through the cap, dK = scale dS^T Q."""
+    """Through the cap, dK = scale dS^T Q, by what was saved of more keys."""
     for shape in SHAPES:
-        arguments, right = problem(rng, *shape, False)
+        arguments, right = part_of_a_problem(rng, *shape)
         got = gradients(call, *arguments)[1]
         expect_close(got, right[1].float(), "dk", atol=2e-5, rtol=1e-4, hint="transpose ds, with cap and scale in it")
 

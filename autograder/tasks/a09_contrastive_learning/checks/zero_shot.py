@@ -69,6 +69,7 @@ def prompts_of_very_different_lengths(call, rng):
 
 @check("zero_shot", points=1)
 def one_class_and_no_scale(call, rng):
-    """A single class is certain whatever it is called; at scale 0 all classes are alike."""
+    """A single class is certain whatever it is called; at scale 0 all classes are alike, and at no other."""
     expect_chances(call, rng, 3, 4, 2, 1, 4, 5.0)
     expect_chances(call, rng, 3, 12, 6, 4, 8, 0.0)
+    expect_chances(call, rng, 3, 12, 6, 4, 8, 2.0)

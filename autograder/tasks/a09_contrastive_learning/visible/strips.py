@@ -13,7 +13,7 @@ def counted(state, count, after):
         fail(f"the state after {after} is None{MISSING_RETURN}")
     if not isinstance(state, list | tuple) or not all(isinstance(part, torch.Tensor) for part in state):
         fail(f"the state after {after} should be a tuple of tensors", got=state)
-    num_bytes, limit = sum(part.numel() * part.element_size() for part in state), 4 * (3 * count + 8)
+    num_bytes, limit = sum(max(part.numel(), 1) * part.element_size() for part in state), 4 * (3 * count + 8)
     if num_bytes > limit:
         kept = "are strips kept in it?" if num_bytes >= 4 * count * count else "what does a row still need?"
         fail(f"the state after {after} holds {num_bytes} bytes, at most {limit} are allowed; {kept}")

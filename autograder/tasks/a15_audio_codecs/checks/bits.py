@@ -54,12 +54,17 @@ def decoding_needs_no_end(call, rng):
 
 @check("bits", points=1)
 def what_cannot_come_is_refused(call, rng):
-    """A code of frequency 0 raises ValueError; a certain code costs no bit."""
+    """A code of frequency 0 raises ValueError; a certain code costs no bit, alone and beside others."""
     size, count = integer(rng, 3, 7), integer(rng, 3, 6)
     codes = [integer(rng, 0, size - 1) for _ in range(count)]
     certain = [[3 * (k == code) for k in range(size)] for code in codes]
     expect_equal(call("encode_codes", codes, certain), [], "the bits of what is certain")
     expect_equal(call("decode_codes", [], certain), codes, "the codes of no bits")
+    one = random_codes(rng, 1, size)
+    mixed, frequencies = [*codes, *one[0], *codes], [*certain, *one[1], *certain]
+    bits = bits_by_search(*interval_of(*one))
+    expect_equal(call("encode_codes", mixed, frequencies), bits, "the bits of one code amid what is certain")
+    expect_equal(call("decode_codes", bits, frequencies), mixed, "the codes of one amid what is certain")
     impossible = [[integer(rng, 1, 4) for _ in range(size)] for _ in codes]
     impossible[-1][codes[-1]] = 0
     try:

@@ -58,4 +58,5 @@ def a_larger_budget_begins_with_the_same_codes(call, rng):
     many, _ = expect_parts(call("encode", x, books, torch.full((1, 6), 3)), "encode", "codes", "bits")
     few, many = (expect_tensor(one, "the codes", shape=(1, 6, 3), dtype="int", dims="B T K") for one in (few, many))
     expect_equal(many[..., :1].tolist(), few[..., :1].tolist(), "the first codes of a larger budget")
+    expect_equal(many[0].tolist(), [residual_codes(frame, books, 3) for frame in x[0]], "the codes of a larger budget")
     expect_equal(few[..., 1:].unique().tolist(), [-1], "the codes that are not sent")

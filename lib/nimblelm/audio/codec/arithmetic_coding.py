@@ -30,10 +30,10 @@ def cumulative_frequencies(probs: Float[Tensor, "V"], total: int = TOTAL) -> lis
 
     Chapter: book/ch19_audio_codecs
     """
-    size = len(probs)
-    if not size <= total <= _QUARTER or not bool((probs >= 0).all()) or abs(float(probs.double().sum()) - 1) > 1e-3:
+    size, probs = len(probs), probs.double().cpu()
+    if not size <= total <= _QUARTER or not bool((probs >= 0).all()) or abs(float(probs.sum()) - 1) > 1e-3:
         raise ValueError(f"{size} probabilities that sum to {float(probs.sum()):g}: a distribution, of at most {total}")
-    shares = probs.double().cumsum(0) / probs.double().sum() * (total - size)
+    shares = probs.cumsum(0) / probs.sum() * (total - size)
     return [0, *(shares.round().long() + torch.arange(1, size + 1)).tolist()]
 
 
@@ -47,7 +47,7 @@ def arithmetic_encode(symbols: Iterable[tuple[int, Sequence[int]]]) -> list[int]
         symbols: (symbol, its `cumulative_frequencies`), one after the other; the frequencies may change each time.
 
     Raises:
-        ValueError: a symbol that is out of range, or one of frequency 0.
+        ValueError: a symbol that is out of range, or one of frequency 0; frequencies that add up to more than 2^30.
 
     Chapter: book/ch19_audio_codecs
     """
@@ -59,6 +59,7 @@ def arithmetic_encode(symbols: Iterable[tuple[int, Sequence[int]]]) -> list[int]
         pending = 0
 
     for symbol, cumulative in symbols:
+        _check_total(cumulative)
         if not 0 <= symbol < len(cumulative) - 1 or cumulative[symbol] == cumulative[symbol + 1]:
             raise ValueError(f"symbol {symbol} of {len(cumulative) - 1} is out of range or of frequency 0")
         low, high = _narrowed(low, high, symbol, cumulative)
@@ -79,6 +80,9 @@ def arithmetic_decode(bits: Sequence[int]) -> Generator[int, Sequence[int], None
     `decoder = arithmetic_decode(bits); next(decoder); symbol = decoder.send(cumulative)`. The frequencies must be those
     that the encoder had, to the last unit: both sides run the same model on what was decoded so far.
 
+    Raises:
+        ValueError: frequencies that add up to nothing, or to more than 2^30.
+
     Chapter: book/ch19_audio_codecs
     """
     low, high, read = 0, _WHOLE, PRECISION
@@ -86,6 +90,7 @@ def arithmetic_decode(bits: Sequence[int]) -> Generator[int, Sequence[int], None
     symbol = -1
     while True:
         cumulative = yield symbol
+        _check_total(cumulative)
         width, total = high - low + 1, cumulative[-1]
         symbol = bisect_right(cumulative, ((value - low + 1) * total - 1) // width) - 1
         low, high = _narrowed(low, high, symbol, cumulative)
@@ -94,6 +99,12 @@ def arithmetic_decode(bits: Sequence[int]) -> Generator[int, Sequence[int], None
             taken = _QUARTER if bit is None else bit * _HALF
             value = 2 * (value - taken) + (bits[read] if read < len(bits) else 0)
             read += 1
+
+
+def _check_total(cumulative: Sequence[int]) -> None:
+    """An interval is never narrower than a quarter: with more than that, a symbol's part of it could be empty."""
+    if not 0 < cumulative[-1] <= _QUARTER:
+        raise ValueError(f"frequencies add up to {cumulative[-1]}: 1 to {_QUARTER} can be coded")
 
 
 def _narrowed(low: int, high: int, symbol: int, cumulative: Sequence[int]) -> tuple[int, int]:

@@ -50,15 +50,16 @@ class Balancer:
             The norm of each loss's own gradient, before it is balanced.
 
         Raises:
-            ValueError: a loss without a weight, or no losses.
+            ValueError: a loss without a weight, no losses, or a gradient that is not finite: nothing has changed then.
         """
         if not losses or not losses.keys() <= self.weights.keys():
             raise ValueError(f"losses {sorted(losses)} must be some of {sorted(self.weights)}")
-        balanced, norms = torch.zeros_like(output), {}
-        total_weight = sum(self.weights[name] for name in losses)
-        for name, loss in losses.items():
-            (gradient,) = torch.autograd.grad(loss, output, retain_graph=True)
-            norms[name] = gradient.flatten(1).norm(dim=1).mean().item()
+        given = {name: torch.autograd.grad(loss, output, retain_graph=True)[0] for name, loss in losses.items()}
+        norms = {name: gradient.flatten(1).double().norm(dim=1).mean().item() for name, gradient in given.items()}
+        if bad := [name for name, norm in norms.items() if not math.isfinite(norm)]:
+            raise ValueError(f"the gradient of {bad} is not finite: it would stay in the running means")
+        balanced, total_weight = torch.zeros_like(output), sum(self.weights[name] for name in losses)
+        for name, gradient in given.items():
             self.sums[name] = self.decay * self.sums.get(name, 0.0) + norms[name]
             self.counts[name] = self.decay * self.counts.get(name, 0.0) + 1
             mean = self.sums[name] / self.counts[name]

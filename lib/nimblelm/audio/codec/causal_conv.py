@@ -64,7 +64,7 @@ class CausalConv1d(nn.Module):
             stream: what this layer kept of the chunks before, and where it puts what it keeps of this one.
 
         Raises:
-            ValueError: a chunk that is not whole strides, or a first one that is shorter than what is mirrored.
+            ValueError: a chunk that is empty or not whole strides, or a first one shorter than what is mirrored.
         """
         length = x.shape[-1]
         if stream is None:
@@ -73,9 +73,12 @@ class CausalConv1d(nn.Module):
             raise ValueError(f"a chunk of {length} samples is not a multiple of the stride {self.stride}")
         if self not in stream and self.pad_mode == "reflect" and length <= self.padding:
             raise ValueError(f"the first chunk, {length} samples, must hold the {self.padding} that are mirrored")
+        if not length:
+            raise ValueError(f"a chunk of shape {tuple(x.shape)} has no samples")
         x = torch.cat([*stream[self], x], dim=-1) if self in stream else padded(x, self.padding, 0, self.pad_mode)
+        y = self.conv(x)  # first: where it fails, the stream is as it was
         stream[self] = (x[..., x.shape[-1] - self.padding :],)
-        return self.conv(x)
+        return y
 
 
 class CausalConvTranspose1d(nn.Module):
@@ -114,7 +117,9 @@ class CausalConvTranspose1d(nn.Module):
         self.overlap = kernel_size - stride
 
     def forward(self, x: Float[Tensor, "B C T"], stream: Stream | None = None) -> Float[Tensor, "B C_out T_out"]:
-        """T S outputs, of a whole or of the next chunk of a stream."""
+        """T S outputs, of a whole or of the next chunk of a stream; raises ValueError for one that is empty."""
+        if not x.shape[-1]:
+            raise ValueError(f"a chunk of shape {tuple(x.shape)} has no frames")
         y = self.conv(x)
         end = y.shape[-1] - self.overlap
         if stream is not None:

@@ -56,15 +56,16 @@ class ResidualVQ(nn.Module):
         Raises:
             ValueError: more codebooks than there are, or none.
         """
-        residual, codes, residuals, losses = x, [], [], []
+        residual, codes, residuals, losses, total = x, [], [], [], torch.zeros_like(x)
         for book in self._first(num_codebooks):
             residuals.append(residual)
             codes.append(book.encode(residual.detach()))
             quantized = book.decode(codes[-1])
             losses.append((residual - quantized).square().mean())
-            residual = residual - quantized
-        latents = straight_through(x, x - residual)
-        return Quantized(latents, torch.stack(codes, dim=1), torch.stack(residuals), torch.stack(losses).mean())
+            residual, total = residual - quantized, total + quantized
+        return Quantized(
+            straight_through(x, total), torch.stack(codes, dim=1), torch.stack(residuals), torch.stack(losses).mean()
+        )
 
     def encode(self, x: Float[Tensor, "B D T"], num_codebooks: int | None = None) -> Int[Tensor, "B K T"]:
         """The codes of the first codebooks.

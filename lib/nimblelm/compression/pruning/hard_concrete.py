@@ -55,12 +55,14 @@ def settled_mask(log_alpha: Float[Tensor, "... n"], keep: int) -> Float[Tensor, 
     log alpha, the earlier one where two are equal, and 0 for the others. One that is kept has at least 0.01.
 
     Raises:
-        ValueError: keep is not between 1 and n.
+        ValueError: keep is not between 1 and n, or a log alpha is nan.
 
     Chapter: book/ch06_pruning
     """
     if not 1 <= keep <= log_alpha.shape[-1]:
         raise ValueError(f"keep {keep} must be between 1 and {log_alpha.shape[-1]}")
+    if bool(log_alpha.isnan().any()):
+        raise ValueError("a log alpha is nan")
     value = (log_alpha.sigmoid() * (HIGH - LOW) + LOW).clamp(0.01, 1)
     kept = log_alpha.sort(dim=-1, descending=True, stable=True).indices[..., :keep]
     return torch.zeros_like(value).scatter(-1, kept, value.gather(-1, kept))

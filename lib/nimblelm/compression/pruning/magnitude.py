@@ -42,11 +42,11 @@ def layer_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor
     """The same share of each matrix goes: its smallest weights by magnitude (Han et al., 2015, arXiv:1506.02626).
 
     Raises:
-        ValueError: as `kept_of` and `largest`.
+        ValueError: as `kept_of` and `largest`, or weights are no floating-point numbers.
 
     Chapter: book/ch06_pruning
     """
-    return {name: largest(weight.abs(), kept_of(weight.numel(), sparsity)) for name, weight in weights.items()}
+    return {name: largest(_magnitudes(name, w), kept_of(w.numel(), sparsity)) for name, w in weights.items()}
 
 
 def global_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tensor]:
@@ -55,15 +55,21 @@ def global_masks(weights: dict[str, Tensor], sparsity: float) -> dict[str, Tenso
     Of equal weights the earlier stays, in the order of the dictionary.
 
     Raises:
-        ValueError: as `kept_of` and `largest`, or there are no weights.
+        ValueError: as `layer_masks`, or there are no weights.
 
     Chapter: book/ch06_pruning
     """
     if not weights:
         raise ValueError("there are no weights to prune")
-    together = torch.cat([weight.abs().flatten() for weight in weights.values()])
+    together = torch.cat([_magnitudes(name, weight).flatten() for name, weight in weights.items()])
     parts = largest(together, kept_of(len(together), sparsity)).split([w.numel() for w in weights.values()])
     return {name: part.view(weight.shape) for (name, weight), part in zip(weights.items(), parts, strict=True)}
+
+
+def _magnitudes(name: str, weight: Tensor) -> Tensor:
+    if not weight.is_floating_point():  # of whole numbers the least has no magnitude: that of -128 is -128
+        raise ValueError(f"{name} is {weight.dtype}: weights must be floating-point numbers")
+    return weight.abs()
 
 
 def cubic_sparsity(final: float, step: int, steps: int) -> float:

@@ -62,7 +62,7 @@ def compress_two_of_four(weight: Float[Tensor, "N K"]) -> TwoOfFour:
     if weight.shape[-1] % 8:
         raise ValueError(f"{weight.shape[-1]} columns are not a multiple of 8")
     groups = weight.unflatten(-1, (-1, 4))
-    if int((groups != 0).sum(-1).max()) > 2:
+    if bool(((groups != 0).sum(-1) > 2).any()):
         raise ValueError("four neighbours hold more than two numbers: prune by nm_mask first")
     places = (groups != 0).byte().sort(dim=-1, descending=True, stable=True).indices[..., :2].sort(dim=-1).values
     values = groups.gather(-1, places).flatten(-2)

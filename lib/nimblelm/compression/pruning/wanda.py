@@ -50,8 +50,10 @@ class InputNorms:
         return (self.sum / self.count).sqrt()
 
 
-def wanda_scores(weight: Float[Tensor, "N K"], norms: Float[Tensor, "K"]) -> Float[Tensor, "N K"]:
+def wanda_scores(weight: Float[Tensor, "N K"], norms: Float[Tensor, "K"]) -> Float64[Tensor, "N K"]:
     """S_ij = |W_ij| |X_j|_2          (Sun et al., 2024, eq. 1)
+
+    In float64: where products overflow or vanish, all of them are equal.
 
     Args:
         weight: rows are output channels.
@@ -64,7 +66,7 @@ def wanda_scores(weight: Float[Tensor, "N K"], norms: Float[Tensor, "K"]) -> Flo
     """
     if norms.shape != weight.shape[1:] or not bool((norms >= 0).all() and norms.isfinite().all()):
         raise ValueError(f"norms {tuple(norms.shape)} must be finite, 0 or more, and {weight.shape[1]} of them")
-    return (weight.abs().double() * norms).to(weight.dtype)
+    return weight.double().abs() * norms.double()
 
 
 def row_masks(scores: Float[Tensor, "N K"], sparsity: float) -> Bool[Tensor, "N K"]:
