@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autograder.cli import cluster
 from autograder.cli.common import (
     COULD_NOT_GRADE,
     OK,
@@ -41,6 +42,15 @@ def appeal(
     assignment: Assignment,
     record: Record = False,
     no_sandbox: NoSandbox = False,
+    where: cluster.On = cluster.Where.local,
+    partition: cluster.Partition = None,
+    constraint: cluster.Constraint = None,
+    gpus: cluster.Gpus = 0,
+    memory: cluster.Memory = 8,
+    minutes: cluster.Minutes = 60,
+    array_size: cluster.ArraySize = 64,
+    node_python: cluster.NodePython = None,
+    sbatch: cluster.Sbatch = None,
     as_json: Json = False,
 ) -> None:
     """Judge one submission once more from its run key, and show the old and the new outcome of each check.
@@ -54,10 +64,13 @@ def appeal(
         from autograder.controller.judge_runs import Policy
         from autograder.reports import feedback, terminal
 
+        executor = cluster.executor(
+            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch
+        )
         with progress_bar(f"Appeal of {shown(student)}", 1, quiet=as_json) as step:
-            found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step)
+            found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step, executor)
         if record:
-            feedback.write_feedback(course, appealing.record(course, found))
+            feedback.write_feedback(course, appealing.record(course, found, executor))
     if as_json:
         print_json(found.json(record))
     else:
