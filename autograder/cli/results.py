@@ -126,6 +126,31 @@ def export(
         typer.secho(remark, err=True, fg="yellow")
 
 
+@app.command("gradescope-zip", epilog="Example: autograder gradescope-zip a02_speculative_decoding")
+def gradescope_zip(
+    assignment: Assignment,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Time as well: Gradescope's machines are shared, so much would be invalid.")
+    ] = False,
+    no_sandbox: NoSandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Build the zip that Gradescope takes as an autograder. It holds hidden checks: give it to nobody else.
+
+    There the judge sits outside of the student's process as here. Points that need speed or a GPU are not graded, and
+    cost nothing.
+    """
+    with course_here(as_json) as course:
+        from autograder.controller.gradescope_zip import build_gradescope_zip
+
+        path = build_gradescope_zip(course, assignment, sandbox=not no_sandbox, speed=speed)
+        size = path.stat().st_size
+    if as_json:
+        print_json({"assignment": assignment, "path": str(path), "bytes": size})
+    else:
+        typer.echo(f"{path}: {size / 1e6:.0f} MB. In Gradescope: Configure Autograder, upload, Ubuntu 24.04.")
+
+
 @app.command(epilog="Example: autograder hint a02_speculative_decoding.ipynb accept")
 def hint(notebook: Notebook, exercise: Exercise, as_json: Json = False) -> None:
     """For students: show the next hint of an exercise."""

@@ -122,7 +122,7 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 150) -> None:
     """Wait for something that comes by itself."""
     end = time.monotonic() + seconds
     while not condition():

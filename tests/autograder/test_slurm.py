@@ -5,8 +5,6 @@ in the course, and notes each run when it goes on, so that a run which was ended
 """
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -195,9 +193,10 @@ def test_what_slurm_does_not_take_is_said(course: OnSlurm) -> None:
 
 def test_a_judge_that_fails_is_told_and_tried_again_by_the_next_run(course: OnSlurm) -> None:
     course.toy.submit("bob", course.toy.notebook(add=f"{ADD}  # JUDGE_DIES"))
-    assert "the judge fell over" in str(course.grade(students=["bob"])["reasons"])
-    assert "the judge fell over" in str(course.grade(students=["bob"])["reasons"])
-    assert course.toy.judge_runs == 2
+    for tries in (1, 2):
+        found = grade(course.toy.course, TOY, students=["bob"], policy=course.policy, executor=course.executor())
+        assert "the judge fell over" in found.of(["bob"]).students[0].problem
+        assert course.toy.judge_runs == tries
 
 
 def test_commands_know_the_cluster(course: OnSlurm, cluster: OneNodeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,5 +209,3 @@ def test_commands_know_the_cluster(course: OnSlurm, cluster: OneNodeSlurm, monke
     words = ["grade", TOY, "--json", "--executor", "slurm", "--gpus", "1", "--memory", "1", "--sbatch", "comment=class"]
     done = CliRunner().invoke(app, words, env={"AUTOGRADER_PARTITION": "grading"})
     assert json.loads(done.stdout)["scores"] == SCORES
-    assert shutil.which("sbatch")
-    assert os.environ["SLURM_CONF"]
