@@ -64,9 +64,8 @@ def build_gradescope_zip(course: Course, assignment: str, *, sandbox: bool = Tru
     path = course.build / "gradescope" / f"{assignment}.zip"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    with zipfile.ZipFile(
-        os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"), "w"
-    ) as archive:
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as whole, zipfile.ZipFile(whole, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             mode = 0o755 if name in ("setup.sh", "run_autograder") else 0o644

@@ -17,7 +17,7 @@ from autograder.judge import sandbox
 from tests.autograder.toy import link_repository
 
 ASSIGNMENT = "a01_decoding_and_its_cost"
-LIB_LEFT_OUT = ("checkpoints", "emoji", "voices")  # tens of MB that this assignment reads nothing of
+pytestmark = pytest.mark.slow
 
 THIEF = """
 import os
@@ -84,7 +84,6 @@ def test_the_zip_holds_judge_and_checks_and_nothing_of_the_controller(unpacked: 
     assert not any("nbgrader" in line or line.startswith("./") for line in pins)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not sandbox.state()[0], reason=sandbox.state()[1])
 def test_a_submission_is_graded_in_a_container_without_a_network(unpacked: Path, tmp_path: Path) -> None:
     submission = tmp_path / "submission"
