@@ -36,6 +36,7 @@ ALONE = {
 TOGETHER = {  # what all tests of a file share takes seconds: one worker makes it
     "autograder/test_record.py",
     "autograder/test_sample_class.py",
+    "autograder/test_slurm.py",
     "book/test_clean_notebooks.py",
     "book/test_exercises.py",
     "book/test_landing.py",

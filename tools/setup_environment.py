@@ -1,7 +1,7 @@
 """Set up .venv from requirements.txt, and what apt can give where the user may use it. Needs Python and nothing else.
 
 python tools/setup_environment.py             what `make` needs
-python tools/setup_environment.py --tests     what `make test` needs besides: a browser
+python tools/setup_environment.py --tests     what `make test` needs besides: a browser, and Slurm for the slow tests
 
 Redoes only what changed. What could not be installed is said in one line, with what it costs.
 """
@@ -19,9 +19,10 @@ VENV = ROOT / ".venv"
 PIP = [VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
 STAMP = VENV / "installed.sha256"
 DEPENDS_ON = ("requirements.txt", "pyproject.toml", "autograder/pyproject.toml")
-PACKAGES = {  # command -> Debian package, what is lost without it
+PACKAGES = {  # command -> Debian packages, what is lost without it
     "bwrap": ("bubblewrap", "nothing can be graded, but for the weaker mode `autograder grade --no-sandbox`"),
     "chromium": ("chromium", "the browser test is skipped"),
+    "slurmctld": ("slurm-wlm munge", "the tests of grading on a cluster are skipped"),
 }
 
 
@@ -45,7 +46,7 @@ def install_python_packages() -> None:
 
 
 def install_debian_package(command: str) -> None:
-    """Install the package that brings a command, as root or through a sudo that asks no password."""
+    """Install the packages that bring a command, as root or through a sudo that asks no password."""
     if shutil.which(command):
         return
     package, loss = PACKAGES[command]
@@ -54,7 +55,8 @@ def install_debian_package(command: str) -> None:
     if may:
         print(f"installing Debian's {package}", flush=True)
         apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-        if _succeeds([*apt, "update"]) and _succeeds([*apt, "install", "-y", "--no-install-recommends", package]):
+        install = [*apt, "install", "-y", "--no-install-recommends", *package.split()]
+        if _succeeds([*apt, "update"]) and _succeeds(install):
             return
     print(f"{package} could not be installed: {loss}", flush=True)
 
@@ -79,6 +81,7 @@ def main() -> None:
     install_debian_package("bwrap")
     if options.tests:
         install_debian_package("chromium")
+        install_debian_package("slurmctld")
 
 
 if __name__ == "__main__":

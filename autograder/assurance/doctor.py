@@ -1,9 +1,9 @@
 """What this machine can do: sandbox, GPU, Slurm, versions."""
 
 import platform
-import shutil
 from typing import Any
 
+from autograder.controller.slurm_queue import cluster
 from autograder.judge.sandbox import state
 from autograder.judge.version import gpus, processor, version_of
 
@@ -13,11 +13,10 @@ VERSIONS = ("torch", "numpy", "triton", "transformers", "nbgrader", "jupytext", 
 def report() -> dict[str, Any]:
     """Everything `autograder doctor` shows: {sandbox, gpu, slurm, versions}."""
     found = gpus()
-    slurm = shutil.which("sbatch")
     return {
         "sandbox": _sandbox(),
         "gpu": {"available": bool(found), "names": found},
-        "slurm": {"available": slurm is not None, "command": slurm},
+        "slurm": cluster(),
         "versions": {"python": platform.python_version()} | {name: version_of(name) for name in VERSIONS},
     }
 
@@ -28,7 +27,7 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("sandbox", found["sandbox"]["state"]),
         ("GPU", ", ".join(found["gpu"]["names"]) or "none: GPU checks are not graded here, which costs no points"),
-        ("Slurm", found["slurm"]["command"] or "none: judge runs are started on this machine"),
+        ("Slurm", found["slurm"]["state"]),
         ("processor", processor()),
         ("versions", versions),
     ]

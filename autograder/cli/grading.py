@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from autograder.cli import cluster
 from autograder.cli.common import (
     COULD_NOT_GRADE,
     OK,
@@ -96,6 +97,15 @@ def grade(
     regrade: Annotated[bool, typer.Option("--regrade", help="Judge again what the ledger knows.")] = False,
     no_sandbox: NoSandbox = False,
     workers: Workers = None,
+    where: cluster.On = cluster.Where.local,
+    partition: cluster.Partition = None,
+    constraint: cluster.Constraint = None,
+    gpus: cluster.Gpus = 0,
+    memory: cluster.Memory = 8,
+    minutes: cluster.Minutes = 60,
+    array_size: cluster.ArraySize = 64,
+    node_python: cluster.NodePython = None,
+    sbatch: cluster.Sbatch = None,
     as_json: Json = False,
 ) -> None:
     """Grade what is in submitted/, record it in the gradebook, and write the feedback pages."""
@@ -112,11 +122,14 @@ def grade(
         if not students:
             unseen = "".join(f"\n{one}" for one in submissions.strays(course, assignment))
             raise CannotGrade(f"Nothing in submitted/*/{assignment}. Try: autograder sample {assignment}{unseen}")
+        executor = cluster.executor(
+            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch
+        )
         try:
             with progress_bar(f"Grading {assignment}", len(students), quiet=as_json) as step:
                 record = grading.grade(
                     course, assignment, students=students, policy=Policy(sandbox=not no_sandbox),
-                    workers=workers, regrade=regrade, progress=step,
+                    workers=workers, executor=executor, regrade=regrade, progress=step,
                 )  # fmt: skip
         except KeyboardInterrupt:
             raise CannotGrade(INTERRUPTED.format(assignment=assignment)) from None

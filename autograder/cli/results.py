@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from autograder.cli import cluster
 from autograder.cli.common import (
     COULD_NOT_GRADE,
     OK,
@@ -41,6 +42,15 @@ def appeal(
     assignment: Assignment,
     record: Record = False,
     no_sandbox: NoSandbox = False,
+    where: cluster.On = cluster.Where.local,
+    partition: cluster.Partition = None,
+    constraint: cluster.Constraint = None,
+    gpus: cluster.Gpus = 0,
+    memory: cluster.Memory = 8,
+    minutes: cluster.Minutes = 60,
+    array_size: cluster.ArraySize = 64,
+    node_python: cluster.NodePython = None,
+    sbatch: cluster.Sbatch = None,
     as_json: Json = False,
 ) -> None:
     """Judge one submission once more from its run key, and show the old and the new outcome of each check.
@@ -54,10 +64,13 @@ def appeal(
         from autograder.controller.judge_runs import Policy
         from autograder.reports import feedback, terminal
 
+        executor = cluster.executor(
+            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch
+        )
         with progress_bar(f"Appeal of {shown(student)}", 1, quiet=as_json) as step:
-            found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step)
+            found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step, executor)
         if record:
-            feedback.write_feedback(course, appealing.record(course, found))
+            feedback.write_feedback(course, appealing.record(course, found, executor))
     if as_json:
         print_json(found.json(record))
     else:
@@ -111,6 +124,31 @@ def export(
         typer.secho(f"{shown(student)}: {said}", err=True, fg="yellow")
     for remark in remarks:
         typer.secho(remark, err=True, fg="yellow")
+
+
+@app.command("gradescope-zip", epilog="Example: autograder gradescope-zip a02_speculative_decoding")
+def gradescope_zip(
+    assignment: Assignment,
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Time as well: Gradescope's machines are shared, so much would be invalid.")
+    ] = False,
+    no_sandbox: NoSandbox = False,
+    as_json: Json = False,
+) -> None:
+    """Build the zip that Gradescope takes as an autograder. It holds hidden checks: give it to nobody else.
+
+    There the judge sits outside of the student's process as here. Points that need speed or a GPU are not graded, and
+    cost nothing.
+    """
+    with course_here(as_json) as course:
+        from autograder.controller.gradescope_zip import build_gradescope_zip
+
+        path = build_gradescope_zip(course, assignment, sandbox=not no_sandbox, speed=speed)
+        size = path.stat().st_size
+    if as_json:
+        print_json({"assignment": assignment, "path": str(path), "bytes": size})
+    else:
+        typer.echo(f"{path}: {size / 1e6:.0f} MB. In Gradescope: Configure Autograder, upload, Ubuntu 24.04.")
 
 
 @app.command(epilog="Example: autograder hint a02_speculative_decoding.ipynb accept")

@@ -10,6 +10,7 @@ from typing import Any
 
 from autograder.controller import grading
 from autograder.controller.course import Course
+from autograder.controller.executor import Executor
 from autograder.controller.grading import StudentProgress
 from autograder.controller.judge_runs import Job, Policy, judging_for
 from autograder.controller.names import shown
@@ -112,6 +113,7 @@ def appeal(
     student: str,
     policy: Policy | None = None,
     progress: StudentProgress = lambda *_: None,
+    executor: Executor | None = None,
 ) -> Appeal:
     """Judge what a student submitted once more.
 
@@ -132,7 +134,7 @@ def appeal(
             f"Run: autograder grade {assignment} --student {shlex.quote(student)}"
         )
     job = Job(standing.bundle, policy or Policy())
-    with judging_for(course, assignment) as judging:
+    with judging_for(course, assignment, executor) as judging:
         tell = lambda share, what: progress(student, share, what)  # noqa: E731
         raw, key = judging.replay(job, tell), judging.key(job)
         found = Appeal(standing, job, parse_result(raw, key), standing.result.key == key, raw)
@@ -141,7 +143,7 @@ def appeal(
     return found
 
 
-def record(course: Course, found: Appeal) -> ClassRecord:
+def record(course: Course, found: Appeal, executor: Executor | None = None) -> ClassRecord:
     """Put the new outcome on record, into the ledger and the gradebook; the record of the class with it in.
 
     Raises:
@@ -152,7 +154,7 @@ def record(course: Course, found: Appeal) -> ClassRecord:
     if found.breaks_the_promise or found.new.grader_failed:
         raise CannotGrade("The new outcome is not to be trusted, so it was not recorded.")
     assignment = found.job.bundle.assignment
-    with judging_for(course, assignment) as judging:
+    with judging_for(course, assignment, executor) as judging:
         judging.record(found.job, found.raw)
         return grading.grade(course, assignment, students=[found.student], policy=found.job.policy)
 

@@ -11,6 +11,7 @@ from autograder.cells.bundle import Bundle
 from autograder.cells.released import ReleasedNotebook, marked_cells
 from autograder.controller import gradebook, release
 from autograder.controller.course import Course, alone
+from autograder.controller.executor import Executor
 from autograder.controller.judge_runs import Job, Judging, Policy, judging_for
 from autograder.controller.record import ClassRecord, read_class
 from autograder.controller.submissions import notebook_in
@@ -27,6 +28,7 @@ def grade(
     students: Iterable[str] | None = None,
     policy: Policy | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     regrade: bool = False,
     progress: StudentProgress = lambda *_: None,
 ) -> ClassRecord:
@@ -35,7 +37,8 @@ def grade(
     What comes back is the record of the whole class, whoever was graded now.
 
     Args:
-        workers: judge runs at a time; by default half the cores, since a judge and its worker share the load.
+        workers: judge runs at a time; by default what the executor takes.
+        executor: where they run; by default on this machine.
         regrade: judge again also what the ledger knows; each old outcome stands until the new one is there.
         progress: called with a student, the share of the judging that is done, and what was done last.
 
@@ -51,7 +54,7 @@ def grade(
     source = release.solution_text(course, assignment)
     if marked_cells(source) != {*released.stubs, *released.locked}:
         raise CannotGrade(f"The student notebook is older than its master. Run: autograder release {assignment}")
-    with alone(course), judging_for(course, assignment) as judging:
+    with alone(course), judging_for(course, assignment, executor) as judging:
         failures = _judge_class(judging, bundles, policy, workers, regrade, progress)
         gradebook.register(course, assignment, source)
         settings = gradebook.nbgrader_settings(course)

@@ -48,8 +48,13 @@ def run_judge(
         finally:
             _end_group(process)
     if process.returncode != 0:
-        said = log_path.read_text(encoding="utf-8", errors="replace")[-2000:].strip().splitlines()
-        raise CannotGrade(f"{said[-1] if said else 'The judge said nothing'} (status {process.returncode}, {log_path})")
+        raise failed(process.returncode, log_path)
+
+
+def failed(status: int, log_path: Path) -> CannotGrade:
+    """Why a judge failed, by the last line that it said."""
+    said = log_path.read_text(encoding="utf-8", errors="replace")[-2000:].strip().splitlines()
+    return CannotGrade(f"{said[-1] if said else 'The judge said nothing'} (status {status}, {log_path})")
 
 
 def read_result(path: Path) -> Any:
@@ -78,7 +83,7 @@ def _attend(
             is_open = bool(chunk)
             *lines, waiting = (waiting + chunk).split(b"\n")
             for line in lines:
-                _tell(line, event)
+                tell(line, event)
         elif not is_open:
             time.sleep(0.02)
         watch()
@@ -86,7 +91,8 @@ def _attend(
             raise CannotGrade("The judge took too long and was ended.")
 
 
-def _tell(line: bytes, event: Callable[[dict[str, Any]], object]) -> None:
+def tell(line: bytes, event: Callable[[dict[str, Any]], object]) -> None:
+    """Pass on one line of a judge's progress."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -4,7 +4,6 @@ The judge is given a job file and leaves a result file; it writes nothing else, 
 """
 
 import json
-import os
 import shutil
 import sqlite3
 import sys
@@ -22,12 +21,13 @@ from typing import Any
 from autograder.cells.bundle import Bundle
 from autograder.controller.audit import audit_line
 from autograder.controller.course import Course
-from autograder.controller.judge_process import read_result, run_judge
+from autograder.controller.executor import Executor, ThisMachine
+from autograder.controller.judge_process import read_result
 from autograder.controller.ledger import DONE, LEASED, LastGraded, Ledger, job_key
 from autograder.controller.result import Result, parse_result
 from autograder.controller.run_keys import course_secret, run_key
 from autograder.controller.variation import differing, until_it_varies
-from autograder.judge.version import device_model, environment, judge_version
+from autograder.judge.version import judge_version
 from autograder.wire.errors import CannotGrade
 from autograder.wire.files import append_durably, write_durably
 
@@ -67,7 +67,7 @@ _open: ContextVar["Judging | None"] = ContextVar("open judging", default=None)
 
 
 @contextmanager
-def judging_for(course: Course, assignment: str) -> "Iterator[Judging]":
+def judging_for(course: Course, assignment: str, executor: Executor | None = None) -> "Iterator[Judging]":
     """The way to results for an assignment; inside another `judging_for` it is that one.
 
     So a whole class is graded against the versions that were there when grading began, nbgrader's part included.
@@ -76,7 +76,7 @@ def judging_for(course: Course, assignment: str) -> "Iterator[Judging]":
     if outer is not None and (outer.course, outer.assignment) == (course, assignment):
         yield outer
         return
-    judging = Judging(course, assignment)
+    judging = Judging(course, assignment, executor or ThisMachine())
     token = _open.set(judging)
     try:
         yield judging
@@ -88,17 +88,16 @@ def judging_for(course: Course, assignment: str) -> "Iterator[Judging]":
 class Judging:
     """The way to results for one assignment. Versions and the device are read once, when it is made."""
 
-    def __init__(self, course: Course, assignment: str) -> None:
-        self.course, self.assignment = course, assignment
+    def __init__(self, course: Course, assignment: str, executor: Executor) -> None:
+        self.course, self.assignment, self._executor = course, assignment, executor
         with _storing():
             self._secret = course_secret(course.secret_path)
             self._ledger = Ledger(course.ledger_path)
         self._versions = {
             "judge": judge_version(course.tasks(assignment), course.root / "lib"),
-            "environment": environment(),
-            "device": device_model(),
+            **executor.versions(),
         }
-        self._stopped = threading.Event()
+        self._beaten, self._stopped = 0.0, threading.Event()
 
     def close(self) -> None:
         self._ledger.close()
@@ -112,7 +111,7 @@ class Judging:
         self, jobs: Iterable[Job], *, workers: int | None = None, again: bool = False,
         progress: JobProgress = lambda *_: None,
     ) -> list[Result | CannotGrade]:  # fmt: skip
-        """The result of each job, in order, or why there is none; `workers` at a time (default: half the cores).
+        """The result of each job, in order, or why there is none; `workers` at a time (default: the executor's).
 
         `progress` is called with a job's index, the share of it that is done, and what was done last. Ctrl-C ends the
         runs under way; what is on record of those and of the ones that wait stays as it is.
@@ -136,7 +135,7 @@ class Judging:
         with _storing():
             for job in wanted:
                 self._forget_broken(job)
-        with ThreadPoolExecutor(workers or max(1, (os.cpu_count() or 2) // 2)) as pool:
+        with ThreadPoolExecutor(workers or self._executor.parallel) as pool:
             futures = [pool.submit(one, index, job) for index, job in enumerate(wanted)]
             try:
                 return [future.result() for future in futures]
@@ -233,7 +232,7 @@ class Judging:
             folder = Path(place)
             with _storing():
                 write_durably(folder / "job.json", json.dumps(self._job_file(key, job, folder)))
-                run_judge(
+                self._executor.run(
                     job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
                     watch=self._stop_if_asked, event=lambda event: _pass_on(event, progress),
                 )  # fmt: skip
@@ -282,9 +281,9 @@ class Judging:
         if not finished.is_file():  # else a run whose controller was killed left it behind: it counts
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(folder / "job.json", json.dumps(self._job_file(key, job, folder)))
-            run_judge(
+            self._executor.run(
                 job.policy.judge_command, folder, self.course.root, deadline_s=job.policy.deadline_s,
-                watch=self._watch(key), event=lambda event: _pass_on(event, progress),
+                watch=self._watch, event=lambda event: _pass_on(event, progress),
             )  # fmt: skip
         try:
             raw = read_result(finished)
@@ -311,18 +310,12 @@ class Judging:
             "audit": str(folder / "samples.jsonl"),
         }
 
-    def _watch(self, key: str) -> Callable[[], None]:
-        """Keeps the lease of a running job, and ends it when the whole is being stopped."""
-        beaten = time.monotonic()
-
-        def watch() -> None:
-            nonlocal beaten
-            self._stop_if_asked()
-            if time.monotonic() - beaten > BEAT_EVERY_S:
-                self._ledger.beat(key)
-                beaten = time.monotonic()
-
-        return watch
+    def _watch(self) -> None:
+        """Keeps the leases of all running jobs, and ends them when the whole is being stopped."""
+        self._stop_if_asked()
+        if time.monotonic() - self._beaten > BEAT_EVERY_S:
+            self._beaten = time.monotonic()
+            self._ledger.beat()
 
     def _stop_if_asked(self) -> None:
         if self._stopped.is_set():
@@ -343,6 +336,8 @@ def _storing() -> Iterator[None]:
 
 
 def _pass_on(event: dict[str, Any], progress: Callable[[float, str], object]) -> None:
-    """A finished check, told to whoever watches."""
-    if event.get("event") == "check" and event.get("of"):
+    """A finished check, or what a job waits for, told to whoever watches."""
+    if event.get("event") == "queue":
+        progress(0.0, str(event.get("what", "")))
+    elif event.get("event") == "check" and event.get("of"):
         progress(min(1.0, event.get("done", 0) / event["of"]), str(event.get("exercise", "")))

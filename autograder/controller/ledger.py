@@ -93,14 +93,12 @@ class Ledger:
             self._set(database, key, state=LEASED, owner=_me(), heartbeat=time.time(), error=None)
             return True
 
-    def beat(self, key: str) -> bool:
-        """Say that the holder lives. False when the job is no longer ours."""
+    def beat(self) -> int:
+        """Say that this process lives, which keeps all that it holds; how many jobs that are."""
         with self._transaction() as database:
-            found = database.execute(
-                "UPDATE jobs SET heartbeat = ? WHERE key = ? AND state = ? AND owner = ?",
-                (time.time(), key, LEASED, _me()),
-            )
-            return found.rowcount == 1
+            return database.execute(
+                "UPDATE jobs SET heartbeat = ? WHERE state = ? AND owner = ?", (time.time(), LEASED, _me())
+            ).rowcount
 
     def finish(self, key: str, result: dict[str, Any]) -> bool:
         """Record a result. A job that is DONE stays as it is; False then."""

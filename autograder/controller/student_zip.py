@@ -62,7 +62,7 @@ def build_zip(course: Course, assignment: str) -> Path:
     """
     course.require(assignment)
     with tempfile.TemporaryDirectory() as folder:
-        wheel = _build_wheel(course, Path(folder))
+        wheel = build_wheel(course, Path(folder))
         files = _files(course, assignment, wheel)
         path = course.build / "release" / f"{assignment}.zip"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,12 +81,12 @@ def _files(course: Course, assignment: str, wheel: Path) -> dict[str, bytes]:
     task, notebook = course.task(assignment), course.student_notebook(assignment).read_bytes()
     exercises = ", ".join(f"`{exercise['id']}`" for exercise in task["exercise"])
     triton = ["triton"] if "import triton" in setup_of(tasks) else []  # PyTorch for the CPU comes without
-    requirements = _requirements(course, wheel, (*STUDENT_TOOLS, *triton))
-    torch = next(line for line in requirements.splitlines() if _name(line) == "torch")
+    pins = requirements(course, wheel, (*STUDENT_TOOLS, *triton))
+    torch = next(line for line in pins.splitlines() if _name(line) == "torch")
     readme = README.format(title=task["title"], assignment=assignment, exercises=exercises, torch=torch)
     return {
         "README.md": readme.encode(),
-        "requirements.txt": requirements.encode(),
+        "requirements.txt": pins.encode(),
         wheel.name: wheel.read_bytes(),
         f"{assignment}.ipynb": notebook,
         "autograder/__main__.py": MAIN.encode(),
@@ -103,7 +103,7 @@ def _tools() -> dict[str, bytes]:
     return {f"autograder/{path.relative_to(PACKAGE)}": path.read_bytes() for path in paths}
 
 
-def _build_wheel(course: Course, folder: Path) -> Path:
+def build_wheel(course: Course, folder: Path) -> Path:
     """Build nimblelm's wheel from a copy, so that no build folder is left in the course; needs no network."""
     source = folder / "source"
     source.mkdir()
@@ -120,7 +120,7 @@ def _build_wheel(course: Course, folder: Path) -> Path:
     return wheels[0]
 
 
-def _requirements(course: Course, wheel: Path, tools: tuple[str, ...]) -> str:
+def requirements(course: Course, wheel: Path, tools: tuple[str, ...]) -> str:
     """What the wheel and a notebook need, with the versions of the course's own lock."""
     lock = course.root / "requirements.txt"
     lines = lock.read_text(encoding="utf-8").splitlines() if lock.is_file() else []

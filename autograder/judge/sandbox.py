@@ -27,6 +27,12 @@ BOOT = "import sys; sys.path[:0] = sys.argv[2:]; from autograder.worker.fork_ser
 WAIT = ("/bin/sh", "-c", "echo ready; read until")  # what holds a sandbox open, for as long as the judge lives
 HELD_BY_FIRST = "CAP_WAKE_ALARM"  # what process 1 has and the worker lacks, or it could write its memory: ptrace(2)
 INSTALL = "install bubblewrap (apt install bubblewrap), or ask for the weaker mode with --no-sandbox"
+HOST_MUST_ALLOW = {  # what bubblewrap says -> the option that is missing
+    "namespace": "In a container, start it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined; "
+    "on the host itself, sysctl -w kernel.unprivileged_userns_clone=1 (Debian) "
+    "or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)",
+    "mount proc": "Start the container with --security-opt systempaths=unconfined, for a sandbox's own /proc",
+}
 NOBODY = 65534
 CLONE_NEWUSER = 0x10000000
 
@@ -211,9 +217,19 @@ def state() -> tuple[bool, str]:
         filter_for_this_machine()
     except (NoSandbox, UnknownMachine) as error:
         return False, str(error)
-    command = [bwrap, "--unshare-all", "--cap-drop", "ALL", "--cap-add", HELD_BY_FIRST, "--ro-bind", "/", "/", "true"]
+    command = [bwrap, "--unshare-all", "--cap-drop", "ALL", "--cap-add", HELD_BY_FIRST, "--ro-bind", "/", "/"]
+    command += ["--proc", "/proc", "true"]
     tried = subprocess.run(command, capture_output=True, text=True)
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout.strip()
     if tried.returncode:
-        return False, f"{version} is installed but cannot make a sandbox here: {tried.stderr.strip()}"
+        return (
+            False,
+            f"{version} is installed but cannot make a sandbox here: {tried.stderr.strip()}{_advice(tried.stderr)}",
+        )
     return True, f"{version} works"
+
+
+def _advice(said: str) -> str:
+    """What the host of a container must allow, by what bubblewrap said."""
+    found = next((advice for words, advice in HOST_MUST_ALLOW.items() if words in said), "")
+    return f". {found}" if found else ""

@@ -14,9 +14,9 @@ from typing import Any
 from autograder.controller.course import Course
 from autograder.controller.names import file_name, listed, shown
 from autograder.controller.record import ClassRecord, Mark, Record, read_class
-from autograder.controller.result import CheckResult
 from autograder.wire.errors import CannotGrade
 from autograder.wire.files import write_durably
+from autograder.wire.gradescope import row
 from autograder.wire.text import number
 
 CANVAS_COLUMNS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
@@ -106,13 +106,19 @@ def gradescope_results(task: Mapping[str, Any], one: Record) -> dict[str, Any]:
         name = exercise["id"]
         mark, found = one.marks.get(name), one.exercises.get(name)
         counts = (mark is None or mark.by_hand is None) and found is not None and found.status == "graded"
-        rows = [_test(exercise["title"], check, counts) for check in (found.checks if found else ())]
+        rows = [
+            row(
+                exercise["title"], check.title, status=check.status, score=check.score, most=check.max,
+                message=check.message, counts=counts,
+            )
+            for check in (found.checks if found else ())
+        ]  # fmt: skip
         comment = one.entry.comments.get(name, "")
         if mark is not None and not counts:
             rows.append(_by_hand(exercise["title"], mark, comment))
         elif comment:
             rows.append(_comment(exercise["title"], comment))
-        tests += [{"number": f"{place}.{row}", **test} for row, test in enumerate(rows, 1)]
+        tests += [{"number": f"{place}.{at}", **test} for at, test in enumerate(rows, 1)]
     return {
         "score": one.score,
         "execution_time": one.result.seconds if one.result else 0,
@@ -138,17 +144,6 @@ def write_gradescope(course: Course, assignment: str, found: ClassRecord, out: P
         write_durably(path, json.dumps(gradescope_results(task, one), indent=1) + "\n")
     for old in set(out.glob("*/results.json")) - scored.keys():
         old.unlink()
-
-
-def _test(exercise: str, check: CheckResult, counts: bool) -> dict[str, Any]:
-    visibility = "after_published" if check.max or check.status == "not_graded" else "visible"
-    about = {"name": f"{exercise}: {check.title}", "name_format": "text", "output": check.message,
-             "output_format": "text", "visibility": visibility}  # fmt: skip
-    if check.status == "not_graded":
-        return {**about, "output": f"Not graded: this costs no points. {check.message}".strip()}
-    passed = check.status == "passed" and check.score == check.max
-    points = {"score": check.score, "max_score": check.max} if counts else {}
-    return {**about, **points, "status": "passed" if passed else "failed"}
 
 
 def _by_hand(exercise: str, mark: Mark, comment: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autograder.controller import judge_runs
+from autograder.controller import executor, judge_runs
 from autograder.controller.record import read_class
 from autograder.controller.release import release
 from autograder.reports.feedback import write_feedback
@@ -132,7 +132,7 @@ def test_an_interrupted_regrade_changes_nothing_and_says_so(here: Toy, monkeypat
     ignoring = signal.signal(signal.SIGINT, signal.default_int_handler)  # workers of pytest-xdist ignore it
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(judge_runs, "run_judge", interrupted)
+            patch.setattr(executor, "run_judge", interrupted)
             said = run("grade", TOY, "--regrade", "--workers", "1", ok=(3,))
     finally:
         signal.signal(signal.SIGINT, ignoring)

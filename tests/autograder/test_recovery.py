@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.controller import gradebook, judge_runs
+from autograder.controller import executor, gradebook, judge_runs
 from autograder.controller.course import alone
 from autograder.controller.grading import grade
 from autograder.controller.ledger import Ledger
@@ -29,7 +29,7 @@ ADD = "def add(a, b):\n    return a + b"
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from autograder.controller import grading, gradebook, judge_runs
+from autograder.controller import executor, grading, gradebook, judge_runs
 from autograder.controller.ledger import Ledger
 from tests.autograder.toy import TOY, Toy
 
@@ -55,8 +55,9 @@ def watched(owner, name):
 
 for name in ("add", "lease", "finish", "note_graded"):
     watched(Ledger, name)
-for name in ("write_durably", "run_judge", "append_durably"):
+for name in ("write_durably", "append_durably"):
     watched(judge_runs, name)
+watched(executor, "run_judge")
 watched(judge_runs.shutil, "rmtree")
 for name in ("register", "autograde", "reset"):
     watched(gradebook, name)
@@ -223,7 +224,7 @@ def test_a_regrade_that_is_interrupted_leaves_no_old_score_beside_a_new_one(toy:
     toy.submit("ann", toy.notebook(add=ADD))
     before = grade(toy.course, TOY, policy=toy.policy).json()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge_runs, "run_judge", full_disk)
+        patch.setattr(executor, "run_judge", full_disk)
         assert grade(toy.course, TOY, policy=toy.policy, regrade=True).grader_failed
     assert gradebook.scores(toy.course, TOY)["ann"] == {"add_test": None, "double_test": None}
     assert grade(toy.course, TOY, policy=toy.policy).json() == before
