@@ -44,11 +44,14 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def notebook(unpacked: Path, tmp_path: Path, **cells: str) -> dict[str, Any]:
-    course = link_repository(tmp_path)
-    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
-    answer = AnswerFile("test", "", {"base": "stub"}, cells, (), ())
-    return answered_notebook(answer, released, solution_cells(course, ASSIGNMENT))
+def answered(root: Path) -> dict[str, Any]:
+    """A notebook whose first exercise is right, and looks for the grader's own files; the others are as released."""
+    root.mkdir()
+    course = link_repository(root)
+    released, solutions = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT)), solution_cells(course, ASSIGNMENT)
+    first, *_ = released.exercises
+    answer = AnswerFile("test", "", {"base": "stub"}, {first: f"{solutions[first]}\n{THIEF}"}, (), ())
+    return answered_notebook(answer, released, solutions)
 
 
 def run_in_container(unpacked: Path, submission: Path) -> dict[str, Any]:
@@ -88,11 +91,7 @@ def test_the_zip_holds_judge_and_checks_and_nothing_of_the_controller(unpacked: 
 def test_a_submission_is_graded_in_a_container_without_a_network(unpacked: Path, tmp_path: Path) -> None:
     submission = tmp_path / "submission"
     submission.mkdir()
-    course = link_repository(tmp_path)
-    first, *_ = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT)).exercises
-    right = solution_cells(course, ASSIGNMENT)[first]
-    answers = {first: f"{right}\n{THIEF}"}
-    document = notebook(unpacked, tmp_path / "again", **answers)
+    document = answered(tmp_path / "course")
     (submission / "my work.ipynb").write_text(json.dumps(document))
     found = run_in_container(unpacked, submission)
     rows = [test for test in found["tests"] if test["number"].startswith("1.")]
