@@ -89,7 +89,7 @@ def _link(course: Course, assignment: str, entry: "os.DirEntry[str]") -> Stray |
 
 def _file(course: Course, assignment: str, path: str, name: str, student: str) -> Stray | None:
     """A file that lies in `submitted/` or in a student's folder instead of in an assignment's."""
-    if _belongs_elsewhere(course, assignment, name):
+    if belongs_elsewhere(course, assignment, name):
         return None
     canvas = CANVAS_NAME.fullmatch(name)
     student = canvas["student"] if canvas and student == "<student>" else student
@@ -109,7 +109,7 @@ def _folder(course: Course, assignment: str, student: str, inner: "os.DirEntry[s
             return None
         advice = f"Move it to submitted/{one_line(inner.name, MAX_NAME)}/{assignment}."
         return Stray(_shown(course, inner.path), "has student and assignment the wrong way round", advice)
-    if _belongs_elsewhere(course, assignment, inner.name):
+    if belongs_elsewhere(course, assignment, inner.name):
         return None
     reason = "has not the name of an assignment"
     advice = f"If it is {assignment}, rename it to submitted/{one_line(student, MAX_NAME)}/{assignment}."
@@ -118,7 +118,7 @@ def _folder(course: Course, assignment: str, student: str, inner: "os.DirEntry[s
     return Stray(_shown(course, inner.path), reason, advice)
 
 
-def _belongs_elsewhere(course: Course, assignment: str, name: str) -> bool:
+def belongs_elsewhere(course: Course, assignment: str, name: str) -> bool:
     """Whether a name speaks of another assignment, in full or by its number, and not of this one."""
     said = re.sub(r"[^a-z0-9]+", "_", name.casefold())
 

@@ -44,11 +44,14 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def notebook(unpacked: Path, tmp_path: Path, **cells: str) -> dict[str, Any]:
-    course = link_repository(tmp_path)
-    released = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT))
-    answer = AnswerFile("test", "", {"base": "stub"}, cells, (), ())
-    return answered_notebook(answer, released, solution_cells(course, ASSIGNMENT))
+def answered(root: Path) -> dict[str, Any]:
+    """A notebook whose first exercise is right, and looks for the grader's own files; the others are as released."""
+    root.mkdir()
+    course = link_repository(root)
+    released, solutions = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT)), solution_cells(course, ASSIGNMENT)
+    first, *_ = released.exercises
+    answer = AnswerFile("test", "", {"base": "stub"}, {first: f"{solutions[first]}\n{THIEF}"}, (), ())
+    return answered_notebook(answer, released, solutions)
 
 
 def run_in_container(unpacked: Path, submission: Path) -> dict[str, Any]:
@@ -57,19 +60,21 @@ def run_in_container(unpacked: Path, submission: Path) -> dict[str, Any]:
     results = place / "results"
     results.mkdir()
     here = Path(sys.executable).parents[1]
-    command = ["bwrap", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--clearenv",
+    command = ["bwrap", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--clearenv",
                "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "OMP_NUM_THREADS", "1"]  # fmt: skip
     for folder in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"):
         command += ["--ro-bind-try", folder, folder]
     for python in {here, Path(sys.base_prefix)}:
         command += ["--ro-bind", str(python), str(python)]
-    command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+    command += ["--bind", "/proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # a /proc of which nothing is masked
     command += ["--ro-bind", str(unpacked / "source"), "/autograder/source"]
     command += ["--ro-bind", str(submission), "/autograder/submission", "--bind", str(results), "/autograder/results"]
     command += ["--symlink", str(here), "/autograder/python"]
     done = subprocess.run([*command, "bash", "/autograder/source/run_autograder"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads((results / "results.json").read_text())
+    found = json.loads((results / "results.json").read_text())
+    assert "The grader failed" not in found["output"], done.stdout
+    return found
 
 
 def test_the_zip_holds_judge_and_checks_and_nothing_of_the_controller(unpacked: Path) -> None:
@@ -88,11 +93,7 @@ def test_the_zip_holds_judge_and_checks_and_nothing_of_the_controller(unpacked: 
 def test_a_submission_is_graded_in_a_container_without_a_network(unpacked: Path, tmp_path: Path) -> None:
     submission = tmp_path / "submission"
     submission.mkdir()
-    course = link_repository(tmp_path)
-    first, *_ = ReleasedNotebook.load(course.student_notebook(ASSIGNMENT)).exercises
-    right = solution_cells(course, ASSIGNMENT)[first]
-    answers = {first: f"{right}\n{THIEF}"}
-    document = notebook(unpacked, tmp_path / "again", **answers)
+    document = answered(tmp_path / "course")
     (submission / "my work.ipynb").write_text(json.dumps(document))
     found = run_in_container(unpacked, submission)
     rows = [test for test in found["tests"] if test["number"].startswith("1.")]
