@@ -35,8 +35,8 @@ from vlm_data import TRAINED_STYLES, Seen, draw, names_only, pack, see, sentence
 
 SEED = 0
 WORK = Path(__file__).parents[1] / "_build/training/emoji_vlm"
-SCENES = {"train": 5000, "test": 300}
-LANGUAGE_STEPS, LANGUAGE_BATCH = 600, 64
+SCENES = {"train": 6000, "test": 300}
+LANGUAGE_STEPS, LANGUAGE_BATCH = 900, 64
 STEPS, LONG_STEPS, BATCH = {"align": 80, "tune": 240}, {"align": 100, "tune": 1200}, 40
 RATES = {"align": (2e-2, 4e-3), "tune": (1e-2, 2e-3)}  # of matrices (Muon), of the rest (AdamW)
 RUNS = {  # name -> connector, what stands where the picture does, whether the decoder is tuned
@@ -46,8 +46,8 @@ RUNS = {  # name -> connector, what stands where the picture does, whether the d
     "molmo": ("molmo", "picture", True),
     "qformer": ("qformer", "picture", True),
     "fromage": ("fromage", "picture", False),
-    "linear": ("linear", "picture", True),
     "names only": ("mlp", "names", True),
+    "linear": ("linear", "picture", True),
     "mlp, decoder frozen": ("mlp", "picture", False),
     "yi_vl": ("yi_vl", "picture", True),
 }
@@ -78,7 +78,7 @@ class Trainer:
         self.mean, self.std = flat.mean(0), flat.std(0).clamp(min=1e-3)
 
     def _seen(self, name: str, count: int, held_out: bool, styles: tuple[str, ...], seed: int) -> Seen:
-        file, scenes = WORK / f"features, {name}.pt", draw(count, held_out, styles, seed)
+        file, scenes = WORK / f"{name}.pt", draw(count, held_out, styles, seed)
         if file.exists():
             return Seen(scenes, torch.load(file))
         found = see(scenes, name)

@@ -61,13 +61,8 @@ def annotations_mask(annotation: Int[Tensor, "B T"]) -> Bool[Tensor, "B 1 T T"]:
     Args:
         annotation: 0 for the image's tokens, n for those of annotation n, below 0 for padding, which sees itself.
 
-    Raises:
-        ValueError: the numbers are not integers.
-
     Chapter: book/ch11_language_models_that_see
     """
-    if annotation.is_floating_point() or annotation.dtype == torch.bool:
-        raise ValueError(f"annotations are numbered in {annotation.dtype}, integers are needed")
     asks, asked = annotation[:, :, None], annotation[:, None, :]
     visible = ((asks == asked) | (asked == 0)) & (asked >= 0)
     visible = visible.tril() | torch.eye(annotation.shape[1], dtype=torch.bool, device=annotation.device)
