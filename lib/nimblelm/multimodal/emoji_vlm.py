@@ -18,9 +18,10 @@ from nimblelm.data.emoji import Concept, concept, concepts
 from nimblelm.data.words import BEGIN, END, WordTokenizer
 from nimblelm.language.llama import Llama, LlamaConfig
 from nimblelm.multimodal.blip2 import Queries, QueriesConfig
-from nimblelm.multimodal.molmo import AttentionPooling
+from nimblelm.multimodal.molmo import AttentionPooling, annotations_mask
 from nimblelm.multimodal.projectors import LinearProjector, MLPProjector, NormedProjector, merge_windows
 from nimblelm.multimodal.qformer import QFormerConfig
+from nimblelm.nn.attend import Past, masked
 from nimblelm.nn.checkpoint import load
 from nimblelm.vision.emoji_clip import load_emoji_clip
 from nimblelm.vision.preprocessing import normalize
@@ -156,6 +157,32 @@ def answer(
         words.append(word)
         steps.append(probabilities)
     return words, torch.stack(steps) if steps else torch.zeros(0, model.config.language.vocab_size)
+
+
+@torch.inference_mode()
+def first_words(
+    model: EmojiVLM, tokenizer: WordTokenizer, features: Float[Tensor, "B 64 256"], questions: Sequence[str]
+) -> Float[Tensor, "B Q V"]:
+    """Probabilities of the first word behind each of several questions about each picture, in one pass.
+
+    The questions stand one behind the other and do not see each other (`annotations_mask`), so each is answered as if
+    it had been asked alone.
+
+    Raises:
+        ValueError: there is no question, or one has a word that the tokenizer does not know.
+    """
+    if not questions:
+        raise ValueError("there is no question")
+    asked = [torch.tensor(tokenizer.encode(f"{BEGIN} {question}")) for question in questions]
+    seen = model.see(features)
+    count, length = seen.shape[1], sum(map(len, asked))
+    number = torch.cat([torch.full((count,), 0), *(torch.full_like(one, n) for n, one in enumerate(asked, 1))])
+    places = torch.cat([torch.arange(count), *(count + torch.arange(len(one)) for one in asked)])
+    words = model.language.embed(torch.cat(asked)[None]).expand(len(seen), length, -1)
+    past = Past([masked(annotations_mask(number[None]))] * len(model.language.blocks), places[None].expand(len(seen), -1))
+    states = model.language.states(torch.cat([seen, words], dim=1), past)
+    ends = count - 1 + torch.tensor([len(one) for one in asked]).cumsum(0)
+    return model.language.head(states[:, ends]).softmax(-1)
 
 
 @cache
