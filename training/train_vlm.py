@@ -12,6 +12,7 @@ whose decoder stays frozen, and one connector that is trained longer: the one th
 """
 
 import argparse
+import itertools
 import json
 import platform
 import time
@@ -37,18 +38,18 @@ SEED = 0
 WORK = Path(__file__).parents[1] / "_build/training/emoji_vlm"
 SCENES = {"train": 6000, "test": 300}
 LANGUAGE_STEPS, LANGUAGE_BATCH = 900, 64
-STEPS, LONG_STEPS, BATCH = {"align": 80, "tune": 240}, {"align": 100, "tune": 1200}, 40
+STEPS, LONG_STEPS, BATCH = {"align": 120, "tune": 400}, {"align": 150, "tune": 1800}, 40
 RATES = {"align": (2e-2, 4e-3), "tune": (1e-2, 2e-3)}  # of matrices (Muon), of the rest (AdamW)
 RUNS = {  # name -> connector, what stands where the picture does, whether the decoder is tuned
+    "mlp": ("mlp", "picture", True),
     "mlp, trained longer": ("mlp", "picture", True),
     "question only": ("mlp", "nothing", True),
-    "mlp": ("mlp", "picture", True),
+    "names only": ("mlp", "names", True),
     "molmo": ("molmo", "picture", True),
     "qformer": ("qformer", "picture", True),
-    "fromage": ("fromage", "picture", False),
-    "names only": ("mlp", "names", True),
     "linear": ("linear", "picture", True),
     "mlp, decoder frozen": ("mlp", "picture", False),
+    "fromage": ("fromage", "picture", False),
     "yi_vl": ("yi_vl", "picture", True),
 }
 KEPT = "mlp, trained longer"
@@ -130,12 +131,12 @@ def bigram_loss(known: list[list[int]], held: list[list[int]]) -> float:
     size = EmojiVLMConfig().language.vocab_size
     pairs, single = torch.zeros(size, size), torch.ones(size)
     for row in known:
-        for before, word in zip(row, row[1:], strict=False):
+        for before, word in itertools.pairwise(row):
             pairs[before, word] += 1
             single[word] += 1
     single /= single.sum()
     mixed = (pairs + 20 * single) / (pairs.sum(1, keepdim=True) + 20)
-    found = [mixed[before, word].log() for row in held for before, word in zip(row, row[1:], strict=False)]
+    found = [mixed[before, word].log() for row in held for before, word in itertools.pairwise(row)]
     return -torch.stack(found).mean().item()
 
 

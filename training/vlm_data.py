@@ -64,7 +64,9 @@ def sentences(tokenizer: WordTokenizer) -> list[list[int]]:
     return found
 
 
-def draw(count: int, held_out: bool, styles: tuple[str, ...], seed: int, clock_share: float = CLOCK_SHARE) -> list[Scene]:
+def draw(
+    count: int, held_out: bool, styles: tuple[str, ...], seed: int, clock_share: float = CLOCK_SHARE
+) -> list[Scene]:
     """Scenes, some with a clock, that show a held-out pair or none."""
     generator = torch.Generator().manual_seed(seed)
     scenes: list[Scene] = []
@@ -130,7 +132,7 @@ def pack(tokenizer: WordTokenizer, about: list[list[tuple[str, str, str]]]) -> B
     rows = []
     for asked in about:
         tokens, annotation, positions, labels = [], [], [], []
-        for number, (kind, question, reply) in enumerate(asked, 1):
+        for number, (_kind, question, reply) in enumerate(asked, 1):
             head = tokenizer.encode(f"{BEGIN} {question}") if question else tokenizer.encode(BEGIN)
             tail = tokenizer.encode(f"{reply} {END}")
             ids = [*head, *tail]
@@ -155,5 +157,3 @@ def names_only(tokenizer: WordTokenizer, scenes: list[Scene], generator: torch.G
         order = torch.randperm(len(names), generator=generator).tolist()
         row[: len(names)] = torch.tensor([tokenizer.ids[names[i]] for i in order])
     return rows
-
-

@@ -28,7 +28,8 @@ def test_each_placeholder_becomes_its_picture(side):
             assert found.positions[i, place] == position
             assert found.visible[i, place]
         rest = [place for place in range(5) if place not in places]
-        assert not found.visible[i, rest].any() and not found.embeddings[i, rest].any()
+        assert not found.visible[i, rest].any()
+        assert not found.embeddings[i, rest].any()
         assert (found.labels[i, rest] == IGNORED).all()
     assert (found.labels != IGNORED).sum() == 1
     assert found.labels[0, 4] == 3

@@ -18,7 +18,11 @@ def test_windows_hold_the_patches_that_lie_beside_each_other():
     assert windows.shape == (1, 6, 4, 1)
     assert windows[0, 1, :, 0].tolist() == [2, 3, 8, 9]
     assert windows[0, 3, :, 0].tolist() == [12, 13, 18, 19]
-    for grid, window, message in (((4, 5), 2, "does not hold 24"), ((4, 6), 4, "not divisible"), ((4, 6), 0, "not div")):
+    for grid, window, message in (
+        ((4, 5), 2, "does not hold 24"),
+        ((4, 6), 4, "not divisible"),
+        ((4, 6), 0, "not div"),
+    ):
         with pytest.raises(ValueError, match=message):
             merge_windows(features, grid, window)
 
@@ -121,4 +125,6 @@ def test_retrieval_compares_states_at_ret_with_pictures():
     logits = 9 * texts @ found.T
     own = torch.arange(5)
     want = 1.5 + 0.25 + (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
-    torch.testing.assert_close(fromage_loss(torch.tensor(1.5), torch.tensor(0.25), texts, found, torch.tensor(9.0)), want)
+    torch.testing.assert_close(
+        fromage_loss(torch.tensor(1.5), torch.tensor(0.25), texts, found, torch.tensor(9.0)), want
+    )

@@ -46,17 +46,19 @@ def stages(of: Mapping[str, Sequence[Sequence[str]]], parts: Sequence[str]) -> l
 def windows(side: int, window: int) -> list[Sheet]:
     """A grid of patches in windows; side by side for a matrix, or pooled by attention."""
     roles = ("picture", "cached", "draft", "text")
-    cells = [[(roles[(y // window * 2 + x // window) % 4], str(y * side + x)) for x in range(side)] for y in range(side)]
+    cells = [
+        [(roles[(y // window * 2 + x // window) % 4], str(y * side + x)) for x in range(side)] for y in range(side)
+    ]
     grid = draw.titled(draw.grid(cells, cell=28), f"{side} x {side} patches")
     first = [str(y * side + x) for y in range(window) for x in range(window)]
     beside = draw.titled(draw.tokens(first, "picture"), "side by side, 4 v wide")
-    matrix = draw.box("projector", role="trained", width=90)
-    mean = draw.titled(draw.row(draw.tile("mean", "now"), draw.tokens(first, "picture"), gap=16), "query, keys, values")
-    attention = draw.box("attention", role="trained", width=90)
-    gated = draw.box("SwiGLU", role="trained", width=90)
-    tokens = [draw.tensor("a token", "(d,)", "accepted", width=90) for _ in range(2)]
+    matrix = draw.box("projector", role="trained", width=76)
+    mean = draw.titled(draw.row(draw.tile("mean", "now"), draw.tokens(first, "picture"), gap=8), "query, keys, values")
+    attention = draw.box("attention", role="trained", width=76)
+    gated = draw.box("SwiGLU", role="trained", width=66)
+    tokens = [draw.tensor("a token", "(d,)", "accepted", width=66) for _ in range(2)]
     upper = draw.row(beside, matrix, tokens[0], gap=26)
-    lower = draw.row(mean, attention, gated, tokens[1], gap=26)
+    lower = draw.row(mean, attention, gated, tokens[1], gap=20)
     return [
         Sheet(grid),
         Sheet(upper, draw.arrow(beside, matrix), draw.arrow(matrix, tokens[0])),
@@ -101,19 +103,19 @@ def masks(shown: Mapping[str, tuple[Tensor, Sequence[str]]], cell: float = 24) -
 
 def two_passes(d_shared: int) -> list[Sheet]:
     """FROMAGe: a picture goes in as one token, and a text that ends in [RET] finds a picture."""
-    picture = draw.tensor("a picture", "one vector", "picture", width=96)
-    matrix = draw.box("W_c", role="trained", width=60)
-    captioning = draw.box("frozen decoder", role="frozen", width=130)
+    picture = draw.tensor("a picture", "one vector", "picture", width=84)
+    matrix = draw.box("W_c", role="trained", width=44)
+    captioning = draw.box("frozen decoder", role="frozen", width=106)
     caption = draw.tokens(["a", "cat", "."], "text")
-    first = draw.row(picture, matrix, captioning, caption, gap=22)
+    first = draw.row(picture, matrix, captioning, caption, gap=18)
     text = draw.tokens(["a", "cat", "[RET]"], ["text", "text", "trained"])
-    reading = draw.box("frozen decoder", role="frozen", width=130)
-    out = draw.box("W_t", role="trained", width=60)
+    reading = draw.box("frozen decoder", role="frozen", width=106)
+    out = draw.box("W_t", role="trained", width=44)
     space = draw.tensor("compared", f"({d_shared},)", "accepted", width=84)
-    into = draw.box("W_i", role="trained", width=60)
+    into = draw.box("W_i", role="trained", width=44)
     pictures = draw.tensor("pictures", "one vector each", "picture", width=104)
-    second = draw.row(text, reading, out, space, gap=22)
-    third = draw.row(pictures, into, gap=22)
+    second = draw.row(text, reading, out, space, gap=18)
+    third = draw.row(pictures, into, gap=18)
     sheet = draw.column(first, second, third, gap=30, align="end")
     return [
         Sheet(

@@ -84,7 +84,7 @@ class RepresentationLearning(nn.Module):
         there: Bool[Tensor, "B T"],
         generator: torch.Generator,
     ) -> dict[str, Float[Tensor, ""]]:
-        """"contrast", "matching" and "generation" of pairs; their sum is trained on.
+        """ "contrast", "matching" and "generation" of pairs; their sum is trained on.
 
         Args:
             features: of the images.

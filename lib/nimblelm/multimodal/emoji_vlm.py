@@ -33,12 +33,48 @@ GRID = (8, 8)  # of features of a scene of 64 x 64
 D_VISION = 96 + 160  # the last two stages side by side
 WINDOW = 2
 CONNECTORS = ("linear", "mlp", "yi_vl", "molmo", "qformer", "fromage")
-POOL_NAMES = (
-    "cat dog cow pig elephant lion owl penguin rabbit shark snake turtle whale zebra butterfly horse "
-    "pizza carrot hamburger pineapple cherries mango doughnut grapes "
-    "bus bicycle helicopter tractor sailboat train "
-    "umbrella guitar violin crown hammer scissors camera rainbow snowman house"
-).split()
+POOL_NAMES = [
+    "cat",
+    "dog",
+    "cow",
+    "pig",
+    "elephant",
+    "lion",
+    "owl",
+    "penguin",
+    "rabbit",
+    "shark",
+    "snake",
+    "turtle",
+    "whale",
+    "zebra",
+    "butterfly",
+    "horse",
+    "pizza",
+    "carrot",
+    "hamburger",
+    "pineapple",
+    "cherries",
+    "mango",
+    "doughnut",
+    "grapes",
+    "bus",
+    "bicycle",
+    "helicopter",
+    "tractor",
+    "sailboat",
+    "train",
+    "umbrella",
+    "guitar",
+    "violin",
+    "crown",
+    "hammer",
+    "scissors",
+    "camera",
+    "rainbow",
+    "snowman",
+    "house",
+]
 
 
 @cache
@@ -179,7 +215,9 @@ def first_words(
     number = torch.cat([torch.full((count,), 0), *(torch.full_like(one, n) for n, one in enumerate(asked, 1))])
     places = torch.cat([torch.arange(count), *(count + torch.arange(len(one)) for one in asked)])
     words = model.language.embed(torch.cat(asked)[None]).expand(len(seen), length, -1)
-    past = Past([masked(annotations_mask(number[None]))] * len(model.language.blocks), places[None].expand(len(seen), -1))
+    past = Past(
+        [masked(annotations_mask(number[None]))] * len(model.language.blocks), places[None].expand(len(seen), -1)
+    )
     states = model.language.states(torch.cat([seen, words], dim=1), past)
     ends = count - 1 + torch.tensor([len(one) for one in asked]).cumsum(0)
     return model.language.head(states[:, ends]).softmax(-1)

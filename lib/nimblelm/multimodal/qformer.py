@@ -54,9 +54,7 @@ class Block(nn.Module):
         self.attention = Attention(config.d_model, config.num_heads, bias="qkvo")
         self.attention_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         if asks_image:
-            self.cross_attention = Attention(
-                config.d_model, config.num_heads, d_context=config.d_context, bias="qkvo"
-            )
+            self.cross_attention = Attention(config.d_model, config.num_heads, d_context=config.d_context, bias="qkvo")
             self.cross_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.asks_image = asks_image
         self.query_mlp = MLP(config.d_model, config.d_ff, F.gelu)

@@ -29,9 +29,7 @@ def text_generation_mask(num_queries: int, num_words: int) -> Bool[Tensor, "T T"
     return visible
 
 
-def query_text_similarities(
-    queries: Float[Tensor, "B Q d"], texts: Float[Tensor, "N d"]
-) -> Float[Tensor, "B N"]:
+def query_text_similarities(queries: Float[Tensor, "B Q d"], texts: Float[Tensor, "N d"]) -> Float[Tensor, "B N"]:
     """How alike each image and each text are: the query that is most alike counts.
 
     s_ij = max_q z_iq . t_j          (Li et al., 2023, arXiv:2301.12597, section 3.2)
