@@ -39,12 +39,24 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 class Optimizer:
-    """Muon (Jordan et al., 2024) for the matrices of the blocks, AdamW for embeddings and gains."""
+    """Muon (Jordan et al., 2024) for the matrices of the blocks, AdamW for embeddings and gains; frozen ones stay.
 
-    def __init__(self, model: nn.Module, matrix_rate: float, vector_rate: float, weight_decay: float = 0.1):
-        matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")]
+    Args:
+        within: begins the names of the parameters whose matrices are Muon's.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        matrix_rate: float,
+        vector_rate: float,
+        weight_decay: float = 0.1,
+        within: tuple[str, ...] = ("blocks.",),
+    ):
+        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        matrices = [p for name, p in trained if p.ndim == 2 and name.startswith(within)]
         chosen = {id(p) for p in matrices}
-        others = [p for p in model.parameters() if id(p) not in chosen]
+        others = [p for _, p in trained if id(p) not in chosen]
         self.parts = [
             torch.optim.Muon(
                 matrices, lr=matrix_rate, weight_decay=weight_decay, momentum=0.95, adjust_lr_fn="match_rms_adamw"

@@ -77,6 +77,28 @@ def band(
     return visible if size is None else visible.triu(last - size + 1)
 
 
+def prefix_mask(prefix: Int[Tensor, "B"], length: int) -> Bool[Tensor, "B 1 T T"]:
+    """What tokens see where a prefix, picture and question, is read as a whole and an answer is written behind it.
+
+    A token sees all of the prefix and, behind it, those before it (Raffel et al., 2020, arXiv:1910.10683, section 3.2.1;
+    Beyer et al., 2024, arXiv:2407.07726, figure 2: PaliGemma).
+
+    Args:
+        prefix: length of each sequence's prefix; 0 gives the causal mask.
+        length: tokens of all sequences, T.
+
+    Raises:
+        ValueError: a prefix is negative or longer than the sequence.
+
+    Chapter: book/ch11_language_models_that_see
+    """
+    prefix = prefix.long()  # narrow integers would wrap
+    if length < 1 or ((prefix < 0) | (prefix > length)).any():
+        raise ValueError(f"prefixes {prefix.tolist()} are not between 0 and the {length} tokens")
+    inside = torch.arange(length, device=prefix.device) < prefix[:, None]  # (B, T)
+    return (band(length, length, device=prefix.device) | inside[:, None, :])[:, None]
+
+
 def masked(visible: Bool[Tensor, "*#batch T S"]) -> Attend:
     """Queries see the keys where `visible` is true: padding, trees, prefixes.
 

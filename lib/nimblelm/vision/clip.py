@@ -1,6 +1,7 @@
 """CLIP: an image encoder and a text encoder whose embeddings are compared."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -97,15 +98,23 @@ class ImageEncoder(nn.Module):
         Raises:
             ValueError: the images are not of the size that positions were learned for.
         """
+        *_, last = self.layers(images, attend)
+        return last
+
+    def layers(
+        self, images: Float[Tensor, "B 3 height width"], attend: Attend = full
+    ) -> Iterator[Float[Tensor, "B T d"]]:
+        """What the first block reads, then each block's output: num_layers + 1 states; errors as in `states`."""
         size = self.config.image_size
         if images.shape[1:] != (3, size, size):
             raise ValueError(f"images {tuple(images.shape)}, (B, 3, {size}, {size}) is needed")
         patches = self.patch_embedding(patchify(images, self.config.patch_size))
         x = torch.cat([self.class_token.to(patches.dtype).expand(len(patches), 1, -1), patches], dim=1)
         x = self.pre_norm(x + self.positions)
+        yield x
         for block in self.blocks:
             x = block(x, attend)
-        return x
+            yield x
 
 
 class TextEncoder(nn.Module):
