@@ -146,10 +146,19 @@ def some_words(draw: random.Random) -> list[str]:
     return draw.choices(LETTERS + NUMBER_WORDS[:10], k=draw.randint(2, 7))
 
 
-def composed(words: Sequence[str], takes: Callable[[str], Tensor], draw: random.Random, changed: bool) -> Tensor:
-    """Words end to end with pauses; changed ones come at a speed, a pitch and formants of their own."""
+def composed(
+    words: Sequence[str],
+    takes: Callable[[str], Tensor],
+    draw: random.Random,
+    changed: bool,
+    spans: list[tuple[int, int]] | None = None,
+) -> Tensor:
+    """Words end to end with pauses; changed ones come at a speed, a pitch and formants of their own.
+
+    Where each word lies is appended to `spans`.
+    """
     rate = draw.uniform(0.82, 1.22) if changed else 1.0
-    parts, at, spans = [], int(draw.uniform(0.05, 0.3) * RATE_HZ), []
+    parts, at, spans = [], int(draw.uniform(0.05, 0.3) * RATE_HZ), [] if spans is None else spans
     for word in words:
         part = takes(word)
         if changed:

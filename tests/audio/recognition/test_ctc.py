@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import BertConfig, BertForMaskedLM
 
 from nimblelm.audio.recognition.beam_search import (
     BeamConfig,
@@ -24,7 +25,7 @@ from nimblelm.audio.recognition.ctc import (
     repeats,
     with_blanks,
 )
-from nimblelm.audio.recognition.rescoring import label_errors, rescored, sentence_log_prob
+from nimblelm.audio.recognition.rescoring import label_errors, pseudo_log_prob, rescored, sentence_log_prob
 from nimblelm.language.ngram import NGram
 
 TRANSCRIPTS = [[], [1], [2, 2], [1, 2, 1], [3, 1], [1, 1, 1]]
@@ -145,6 +146,21 @@ def test_a_stream_in_any_chunks_gives_what_the_whole_gives():
             settled = state.settled()
         assert hypotheses(state, config, model) == whole
         assert whole[0].labels[: len(settled)] == settled
+
+
+def test_bert_guesses_every_token_from_the_others():
+    torch.manual_seed(0)
+    config = BertConfig(vocab_size=20, hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    twin = BertForMaskedLM(config).eval()
+    tokens, total = torch.tensor([2, 7, 9, 7, 3]), 0.0
+    with torch.no_grad():
+        for i in (1, 2, 3):
+            hidden = tokens.clone()
+            hidden[i] = 4
+            total += twin(hidden[None]).logits[0, i].log_softmax(-1)[tokens[i]].item()
+        got = pseudo_log_prob(lambda batch: twin(batch).logits, tokens, mask=4, special=(2, 3))
+    assert got == pytest.approx(total, abs=1e-4)
+    assert pseudo_log_prob(lambda batch: twin(batch).logits, tokens[:1], 4, (2,)) == 0
 
 
 def test_errors_are_counted_and_bad_input_is_named():

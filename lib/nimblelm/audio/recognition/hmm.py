@@ -22,7 +22,7 @@ class Gaussians(NamedTuple):
 
 
 def viterbi(
-    start: Float[Tensor, "S"], transition: Float[Tensor, "S S"], emission: Float[Tensor, "T S"]
+    start: Float[Tensor, "S"], transition: Float[Tensor, "_ _"], emission: Float[Tensor, "T _"]
 ) -> tuple[list[int], float]:
     """The likeliest sequence of hidden states, and its log-probability.
 
@@ -31,8 +31,8 @@ def viterbi(
 
     Args:
         start: log-probability of beginning in each state.
-        transition: row i, column j: log-probability of going from i to j.
-        emission: log-likelihood of each frame in each state.
+        transition: (S, S), row i, column j: log-probability of going from i to j.
+        emission: (T, S), log-likelihood of each frame in each state.
 
     Raises:
         ValueError: shapes that do not fit, no frames, nan, or half precision.

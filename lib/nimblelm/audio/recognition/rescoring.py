@@ -1,7 +1,11 @@
 """N-best rescoring: a model that is too slow for the search reads the search's best transcripts, and ranks them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from nimblelm.audio.recognition.beam_search import Hypothesis, LanguageModel
 from nimblelm.audio.recognition.vocabulary import BLANK
@@ -46,6 +50,35 @@ def rescored(
         score = one.acoustic + fused + length_bonus * len(one.labels)
         again.append(Hypothesis(one.labels, score, one.acoustic, language))
     return sorted(again, key=lambda one: (-one.score, one.labels))
+
+
+def pseudo_log_prob(
+    model: Callable[[Int[Tensor, "B T"]], Float[Tensor, "B T V"]],
+    tokens: Int[Tensor, "T"],
+    mask: int,
+    special: Sequence[int] = (),
+) -> float:
+    """How well a bidirectional model such as BERT likes a text: every token hidden once, and guessed from the others.
+
+    PLL(w) = sum over t of log p(w_t | all others)          (Salazar et al., 2020, arXiv:1910.14659, eq. 1)
+
+    No probability of the text, yet a score to rank by; a pass over T copies, where a left-to-right model needs one.
+
+    Args:
+        model: gives logits, such as `nimblelm.language.bert.Bert`.
+        tokens: of one text.
+        mask: the mask token.
+        special: tokens that are not hidden, such as those that begin and end a text.
+
+    Chapter: book/ch16_speech_recognition
+    """
+    places = [i for i, token in enumerate(tokens.tolist()) if token not in special]
+    if not places:
+        return 0.0
+    hidden = tokens.long().repeat(len(places), 1)
+    hidden[torch.arange(len(places)), torch.tensor(places)] = mask
+    log_probs = model(hidden).log_softmax(-1)
+    return sum(log_probs[row, at, tokens[at]].item() for row, at in enumerate(places))
 
 
 def label_errors(found: Sequence, wanted: Sequence) -> int:

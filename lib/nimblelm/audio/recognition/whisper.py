@@ -1,5 +1,6 @@
 """Whisper: an encoder of 30 s of log-mel, and a decoder that writes text, languages, tasks and times as tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +132,7 @@ class Whisper(nn.Module):
         tokens: Int[Tensor, "B n"],
         encoded: Float[Tensor, "B S d"],
         past: Past | None = None,
-        cross: list[Attend] | None = None,
+        cross: Sequence[Attend] | None = None,
     ) -> Float[Tensor, "B n d"]:
         """What the head reads after each token.
 
