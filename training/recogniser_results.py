@@ -1,7 +1,8 @@
 """Measure chapter 16's recogniser beside its baselines, and what each language model gains; export.
 
 python training/recogniser_results.py remember   train further on half of the recorded speaker's takes: the trap
-python training/recogniser_results.py            the tables, the models in int8, the log
+python training/recogniser_results.py PART       one part of the tables: hear, templates, models, numbers, spelled
+python training/recogniser_results.py export     all of them, the models in int8, the log
 """
 
 import argparse
@@ -224,35 +225,33 @@ def remember() -> None:
     save(model, FOLDER / "remembering.safetensors", int8=True)
 
 
-def recognition(recogniser: Recogniser, voices: dict[str, Voice]) -> dict[str, dict]:
+def sets_of(voices: dict[str, Voice]) -> dict[str, list[Test]]:
+    """Test strings of every voice that was not trained on."""
     allison = recorded_voice("allison")
-    known = [voice for name, voice in voices.items() if name in ("flite rms", "flite awb", "festival ked_diphone")]
-    known += [voices["espeak f3"], voices["espeak m1"]]
-    sets = {
+    strangers = [voices[f"espeak {name}"] for name in UNSEEN_VOICES]
+    mixed = [tests(voice, any_words(NUMBER_WORDS, 4 + i, STRINGS // 4), 4 + i) for i, voice in enumerate(strangers)]
+    return {
         "her number words": tests(allison, any_words(NUMBER_WORDS, 1), 1),
         "her digits": tests(allison, any_words(NUMBER_WORDS[:10], 2), 2),
         "flite's slt": tests(voices["flite slt"], any_words(NUMBER_WORDS, 3), 3),
+        "espeak's unseen voices": [one for some in mixed for one in some],
     }
-    strangers = [voices[f"espeak {name}"] for name in UNSEEN_VOICES]
-    mixed = [tests(voice, any_words(NUMBER_WORDS, 4 + i, STRINGS // 4), 4 + i) for i, voice in enumerate(strangers)]
-    sets["espeak's unseen voices"] = [one for some in mixed for one in some]
+
+
+def hear(recogniser: Recogniser, voices: dict[str, Voice]) -> dict[str, dict]:
+    """The recogniser, untrained and trained, on every set; the trap; letters."""
     untrained, table = Recogniser(recogniser.config).eval(), {}
-    states, flat = hmm_of(trained_voices(voices)[::5]), NGram(numbers(3000, 0), 1, SIZE)
-    for name, some in sets.items():
+    for name, some in track([*sets_of(voices).items()], "recogniser"):
         words = NUMBER_WORDS[:10] if "digits" in name else NUMBER_WORDS
         row = {"recogniser": greedy(heard(recogniser, some, words), some)}
         row["recogniser, letters allowed too"] = greedy(heard(recogniser, some, VOCABULARY[1:]), some)
         if name.startswith("her"):
             row["untrained"] = greedy(heard(untrained, some, words), some)
-            row["templates of five synthesizers, cut by hand"] = by_templates(some, known)
-            row["templates of her own takes, cut by hand"] = by_templates(some, [allison])
-        if name != "her digits" and name != "espeak's unseen voices":
-            row["hidden Markov models"] = by_hmm(some[:MODELLED], states, flat, 1.0, -20.0)
         table[name] = row
     trained = load(Recogniser, FOLDER / "remembering.safetensors")
     halves = {"takes that were trained": REMEMBERED, "her other takes": NUMBER_WORDS[1::2]}
     for i, (name, words) in enumerate(halves.items()):
-        some = tests(allison, any_words(words, 20 + i), 20 + i)
+        some = tests(recorded_voice("allison"), any_words(words, 20 + i), 20 + i)
         table[name] = {
             "with half of her takes": greedy(heard(trained, some, NUMBER_WORDS), some),
             "recogniser": greedy(heard(recogniser, some, NUMBER_WORDS), some),
@@ -261,38 +260,82 @@ def recognition(recogniser: Recogniser, voices: dict[str, Voice]) -> dict[str, d
     for name, voice in {"recorded": recorded_voice("allison", LETTERS), "flite's slt": voices["flite slt"]}.items():
         some = tests(voice, any_words(LETTERS, 30), 30)
         table["letters"][name] = greedy(heard(recogniser, some, LETTERS), some)
-    return table
+    times = word_times(recogniser, tests(recorded_voice("allison"), any_words(NUMBER_WORDS, 1), 1))
+    return {"recognition": table, "word times": times}
 
 
-def export() -> None:
-    OUT.mkdir(parents=True, exist_ok=True)
-    voices, recogniser = synthesized(FOLDER / "voices", SEED), load(Recogniser, FOLDER / "recogniser.safetensors")
-    allison, slt = recorded_voice("allison", (*NUMBER_WORDS, *LETTERS)), voices["flite slt"]
-    tables: dict = {"recognition": recognition(recogniser, voices)}
-    trained, unseen = numbers(3000, 0), [one for one in numbers(2000, 1) if len(one) > 1]
-    said = Language(
+def templates(recogniser: Recogniser, voices: dict[str, Voice]) -> dict[str, dict]:
+    known = [voices[name] for name in ("flite rms", "flite awb", "festival ked_diphone", "espeak f3", "espeak m1")]
+    return {
+        name: {
+            "templates of five synthesizers, cut by hand": by_templates(some, known),
+            "templates of her own takes, cut by hand": by_templates(some, [recorded_voice("allison")]),
+        }
+        for name, some in sets_of(voices).items()
+        if name.startswith("her")
+    }
+
+
+def models(recogniser: Recogniser, voices: dict[str, Voice]) -> dict[str, dict]:
+    states, flat = hmm_of(trained_voices(voices)[::5]), NGram(numbers(3000, 0), 1, SIZE)
+    return {
+        name: {"hidden Markov models": by_hmm(some[:MODELLED], states, flat, 1.0, -20.0)}
+        for name, some in sets_of(voices).items()
+        if name in ("her number words", "flite's slt")
+    }
+
+
+def said_numbers(recogniser: Recogniser, voices: dict[str, Voice]) -> dict:
+    unseen = [one for one in numbers(2000, 1) if len(one) > 1]
+    task = Language(
         NUMBER_WORDS,
-        tests(slt, written(unseen, 40), 40),
-        tests(allison, written(unseen, 41), 41),
-        {f"{n}-gram of numbers": NGram(trained, n, SIZE) for n in (1, 2, 3)},
+        tests(voices["flite slt"], written(unseen, 40), 40),
+        tests(recorded_voice("allison"), written(unseen, 41), 41),
+        {f"{n}-gram of numbers": NGram(numbers(3000, 0), n, SIZE) for n in (1, 2, 3)},
     )
-    tables["numbers"] = language_table(said, recogniser)
+    return {"numbers": language_table(task, recogniser)}
+
+
+def spelled_words(recogniser: Recogniser, voices: dict[str, Voice]) -> dict:
     mine, theirs, test = dictionary(False), general(), dictionary(True)
     near, far = NGram(mine, 4, SIZE), NGram(theirs, 4, SIZE)
-    models: dict[str, LanguageModel] = {
+    every: dict[str, LanguageModel] = {
         "4-gram of letters, other domain": far,
         "4-gram of letters, its own domain": near,
         "4-gram of letters, adapted": Mixture([far, near], [0.4, 0.6]),
         "whole words": WholeWords(mine, SIZE),
         "transformer of letters": NeuralModel(load(Llama, FOLDER / "letters.safetensors")),
     }
-    spelled = Language(LETTERS, tests(slt, written(test, 42, 3), 42), tests(allison, written(test, 43, 3), 43), models)
-    tables["spelled words"] = language_table(spelled, recogniser)
-    known = {tuple(one) for one in mine}
-    tables["perplexity"] = {name: round(perplexity(model, test), 3) for name, model in models.items()}
-    tables["words of the test that were never seen"] = round(sum(tuple(o) not in known for o in test) / len(test), 4)
-    tables["words of the domain"], tables["words of the other domain"] = len(mine), len(theirs)
-    tables["word times"] = word_times(recogniser, tests(allison, any_words(NUMBER_WORDS, 1), 1))
+    slt, allison = voices["flite slt"], recorded_voice("allison", LETTERS)
+    task = Language(LETTERS, tests(slt, written(test, 42, 3), 42), tests(allison, written(test, 43, 3), 43), every)
+    known, some = {tuple(one) for one in mine}, test[:400]
+    return {
+        "spelled words": language_table(task, recogniser),
+        "perplexity": {name: round(perplexity(model, some), 3) for name, model in every.items()},
+        "words of the test that were never seen": round(sum(tuple(o) not in known for o in test) / len(test), 4),
+        "words of the domain": len(mine),
+        "words of the other domain": len(theirs),
+    }
+
+
+PARTS = {"hear": hear, "templates": templates, "models": models, "numbers": said_numbers, "spelled": spelled_words}
+
+
+def measure(part: str) -> None:
+    """One part of the tables, kept until they are exported."""
+    recogniser, voices = load(Recogniser, FOLDER / "recogniser.safetensors"), synthesized(FOLDER / "voices", SEED)
+    found = PARTS[part](recogniser, voices)
+    (FOLDER / f"{part}.json").write_text(json.dumps(found, indent=1) + "\n")
+    say(json.dumps(found, indent=1))
+
+
+def export() -> None:
+    OUT.mkdir(parents=True, exist_ok=True)
+    found = {part: json.loads((FOLDER / f"{part}.json").read_text()) for part in PARTS}
+    tables = found["hear"] | found["numbers"] | found["spelled"]
+    for part in ("models", "templates"):
+        for name, rows in found[part].items():
+            tables["recognition"][name] |= rows
     for name in ("recogniser", "letters"):
         (OUT / f"{name}.safetensors").write_bytes((FOLDER / f"{name}.safetensors").read_bytes())
     logs = {
@@ -300,16 +343,19 @@ def export() -> None:
         for name in ("recogniser", "letters", "remembering")
     }
     made = {"seed": SEED, "python": platform.python_version(), "torch": torch.__version__}
-    tables |= {"made": made | {"voices": sorted(voices), "unseen": ["flite slt", *UNSEEN_VOICES]}, "log": logs}
+    voices = sorted(synthesized(FOLDER / "voices", SEED))
+    tables |= {"made": made | {"voices": voices, "unseen": ["flite slt", *UNSEEN_VOICES]}, "log": logs}
     (OUT / "results.json").write_text(json.dumps(tables, indent=1) + "\n")
-    say(json.dumps(tables["recognition"], indent=1))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["remember"])
-    options = parser.parse_args()
-    remember() if options.what else export()
+    parser.add_argument("what", choices=["remember", *PARTS, "export"])
+    what = parser.parse_args().what
+    if what in PARTS:
+        measure(what)
+    else:
+        remember() if what == "remember" else export()
 
 
 if __name__ == "__main__":
