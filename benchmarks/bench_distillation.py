@@ -1,4 +1,4 @@
-"""The ledger of compression, distilled: the committed draft of chapter 2 as a model of its own, plain and in fewer bits.
+"""The ledger of compression, distilled: chapter 2's committed draft as a model of its own, plain and in fewer bits.
 
 Points as those of bench_compression: bytes, loss on the same held-out texts, speed over fp32 decoding in the same run.
 The thin BERT and its student read the same definitions one by one, as in DistilBERT's table 3. Times are processor

@@ -68,7 +68,7 @@ def write() -> None:
 
 
 def written() -> list[Tensor]:
-    """(N, LENGTH) tokens, (N, LENGTH - 1, TOP) probabilities and their tokens, (N, LENGTH - PROMPT) log-probabilities."""
+    """(N, LENGTH) tokens, TOP probabilities with their tokens after each but the last, and each written one's own."""
     parts = [torch.load(FOLDER / f"written_{i}.pt", weights_only=True) for i in range(BATCHES)]
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 

@@ -70,7 +70,7 @@ def test_four_fifths_of_what_is_asked_become_masks_and_nothing_else_changes():
 def test_masking_refuses_what_does_not_fit():
     tokens, generator = tokens_of(40, 2, 5), torch.Generator()
     seen = torch.ones(2, 5, dtype=torch.bool)
-    with pytest.raises(ValueError, match="rate 1.5"):
+    with pytest.raises(ValueError, match=r"rate 1\.5"):
         mask_tokens(tokens, seen, 4, 40, generator, 1.5)
     with pytest.raises(ValueError, match="mask_token 40"):
         mask_tokens(tokens, seen, 40, 40, generator)

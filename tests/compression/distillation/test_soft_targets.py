@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_named():
         distillation_loss(z, v, 0.0)
     with pytest.raises(ValueError, match="hold no distribution"):
         distillation_loss(z[:0], v[:0])
-    with pytest.raises(ValueError, match="alpha 2.0"):
+    with pytest.raises(ValueError, match=r"alpha 2\.0"):
         blended_loss(z, v, torch.zeros(3, dtype=torch.long), alpha=2.0)
     with pytest.raises(ValueError, match="label 4"):
         blended_loss(z, v, torch.tensor([0, 4, 1]))

@@ -1,4 +1,4 @@
-"""The committed BERT of twelve thin layers, trained on definitions of a dictionary, and the student distilled from it."""
+"""The committed BERT of twelve thin layers, trained on definitions of a dictionary, and its distilled student."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple

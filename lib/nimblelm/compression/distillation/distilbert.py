@@ -1,5 +1,6 @@
 """How DistilBERT is made: a student cut out of its teacher, and the three losses that it learns by."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,8 +43,10 @@ def student_of(teacher: Bert, layers: Sequence[int] = LAYERS) -> DistilBert:
     student = DistilBert(config).to(teacher.embedding.weight.dtype)
     whole, chosen = teacher.state_dict(), {}
     for name in student.state_dict():
-        _, number, rest = (name.split(".", 2) + ["", ""])[:3]
-        source = f"blocks.{layers[int(number)]}.{rest}" if name.startswith("blocks.") else name
+        source = name
+        if name.startswith("blocks."):
+            _, number, rest = name.split(".", 2)
+            source = f"blocks.{layers[int(number)]}.{rest}"
         chosen[name] = whole[source].clone()
     chosen["positions.weight"] += whole["token_types.weight"][0]
     student.load_state_dict(chosen)
@@ -58,8 +61,14 @@ class TripleLoss(NamedTuple):
     cosine: Float[Tensor, ""]  # 1 - cos of the last hidden states, over all tokens that are text
 
     def total(self, weights: Sequence[float] = WEIGHTS) -> Float[Tensor, ""]:
-        """Their weighted sum, 5 : 2 : 1 as the authors have it."""
-        return sum((w * part for w, part in zip(weights, self, strict=True)), start=torch.zeros(()))
+        """Their weighted sum, 5 : 2 : 1 as the authors have it.
+
+        Raises:
+            ValueError: there are not three weights, or one is below 0 or not finite.
+        """
+        if len(weights) != 3 or not all(0 <= weight < math.inf for weight in weights):
+            raise ValueError(f"weights {tuple(weights)} must be three, 0 or more and finite")
+        return sum((w * part for w, part in zip(weights, self, strict=True)), start=self.masked.new_zeros(()))
 
 
 def triple_loss(

@@ -33,9 +33,9 @@ def distillation_losses(
     Chapter: book/ch07_distillation
     """
     z, v = _checked(student_logits, teacher_logits, temperature)
-    log_p, log_q = (v / temperature).log_softmax(-1), (z / temperature).log_softmax(-1)
-    p = log_p.exp()
-    each = torch.where(p > 0, p * (log_p - log_q), p)  # a class without mass adds nothing, however small q is there
+    p, q, above, near = _compared(z, v, temperature)
+    # q - p has no part in the sum, but where q is near p it takes the rounding error of p log(p / q) away
+    each = torch.where(near, p * (torch.expm1(-above) + above), q - p + p * above)
     return temperature**2 * each.sum(-1)
 
 
@@ -70,7 +70,8 @@ def distillation_gradient(
     Chapter: book/ch07_distillation
     """
     z, v = _checked(student_logits, teacher_logits, temperature)
-    return temperature * ((z / temperature).softmax(-1) - (v / temperature).softmax(-1))
+    p, q, above, near = _compared(z, v, temperature)
+    return temperature * torch.where(near, p * torch.expm1(-above), q - p)
 
 
 def blended_loss(
@@ -113,6 +114,15 @@ def labels_that_count(labels: Int[Tensor, "*batch"], logits: Float[Tensor, "*bat
         wrong = labels[known & ((labels < 0) | (labels >= logits.shape[-1]))][0].item()
         raise ValueError(f"label {wrong} is neither -100 nor one of {logits.shape[-1]} classes")
     return known
+
+
+def _compared(z: Tensor, v: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """p, q, log(p / q) or 0 where p has no mass, and where p and q are near each other."""
+    log_p, log_q = (v / temperature).log_softmax(-1), (z / temperature).log_softmax(-1)
+    p = log_p.exp()
+    above = torch.where(p > 0, log_p - log_q, 0)
+    near = (above.abs() < 0.5) & (p > 0)
+    return p, log_q.exp(), above, near
 
 
 def _checked(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:

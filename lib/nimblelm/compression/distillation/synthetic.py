@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 Text = Sequence[str]  # its words
+Score = Callable[[Text], float]
 
 
 def deduplicated(texts: Sequence[Text], threshold: float = 0.7, size: int = 3) -> list[Text]:
@@ -42,7 +43,7 @@ def deduplicated(texts: Sequence[Text], threshold: float = 0.7, size: int = 3) -
     return kept
 
 
-def best(texts: Sequence[Text], score: Callable[[Text], float], share: float) -> list[Text]:
+def best(texts: Sequence[Text], score: Score, share: float) -> list[Text]:
     """The share of the texts with the highest scores, rounded up, in their old order; of equal ones the first.
 
     Raises:

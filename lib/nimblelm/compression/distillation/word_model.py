@@ -12,8 +12,8 @@ START, END = "<s>", "</s>"
 class WordModel:
     """Counts of what follows the last words, smoothed where a probability is asked for and as they are where it writes.
 
-    p(w | h) = (c(h, w) + t(h) p(w | h')) / (c(h) + t(h)), t(h) the different words seen after h, h' one word shorter, and
-    1 / |V| below the last      (Witten and Bell, 1991, method C, interpolated)
+    p(w | h) = (c(h, w) + t(h) p(w | h')) / (c(h) + t(h)), t(h) the different words seen after h, h' one word shorter,
+    and 1 / |V| below the last      (Witten and Bell, 1991, method C, interpolated)
 
     Args:
         texts: sentences as words.
