@@ -20,6 +20,7 @@ from nimblelm.audio.features.mel_spectrum import compressed
 from nimblelm.audio.features.sampling import alias_hz
 from nimblelm.audio.features.voice_activity import louder_than_noise, stretches
 from nimblelm.compression import lora, qlora
+from nimblelm.compression.distillation import distilbert, masking, sequence_level, soft_targets, synthetic
 from nimblelm.compression.pruning import (
     hard_concrete,
     lottery,
@@ -69,6 +70,10 @@ PROBS = torch.tensor([[0.5, 0.5], [0.9, 0.1]])
 PATH = {"tokens": torch.tensor([0, 1]), "probs": PROBS, "paths": torch.tensor([[0, 1]])}
 
 
+LOGITS = {"student_logits": torch.ones(2, 3), "teacher_logits": torch.ones(2, 3)}
+STATES = {name: torch.ones(1, 2, 3) for name in (*LOGITS, "student_states", "teacher_states")}
+
+
 def layers() -> nn.Module:
     return nn.ModuleDict({"q_proj": nn.Linear(64, 64, bias=False)})
 
@@ -83,6 +88,46 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "compression.lora.check_adapter": (lora.check_adapter, {"base": nn.Linear(64, 64), "rank": 2, "alpha": 4.0}),
     "compression.lora.add_lora": (lambda alpha: lora.add_lora(layers(), 2, alpha), {"alpha": 4.0}),
     "compression.qlora.add_qlora": (lambda alpha: qlora.add_qlora(layers(), 2, alpha), {"alpha": 4.0}),
+    "compression.distillation.soft_targets.distillation_losses": (
+        soft_targets.distillation_losses,
+        {**LOGITS, "temperature": 2.0},
+    ),
+    "compression.distillation.soft_targets.distillation_loss": (
+        soft_targets.distillation_loss,
+        {**LOGITS, "temperature": 2.0},
+    ),
+    "compression.distillation.soft_targets.distillation_gradient": (
+        soft_targets.distillation_gradient,
+        {**LOGITS, "temperature": 2.0},
+    ),
+    "compression.distillation.soft_targets.blended_loss": (
+        soft_targets.blended_loss,
+        {**LOGITS, "labels": torch.zeros(2, dtype=torch.long), "temperature": 2.0, "alpha": 0.5},
+    ),
+    "compression.distillation.masking.mask_tokens": (
+        lambda rate: masking.mask_tokens(torch.ones(2, 3).long(), torch.ones(2, 3).bool(), 0, 9, SEEDED, rate),
+        {"rate": 0.15},
+    ),
+    "compression.distillation.distilbert.triple_loss": (
+        distilbert.triple_loss,
+        {**STATES, "labels": torch.zeros(1, 2).long(), "is_token": torch.ones(1, 2).bool(), "temperature": 2.0},
+    ),
+    "compression.distillation.distilbert.TripleLoss.total": (
+        distilbert.TripleLoss(*torch.ones(3)).total,
+        {"weights": [5.0, 2.0, 1.0]},
+    ),
+    "compression.distillation.sequence_level.kept_sequences": (
+        sequence_level.kept_sequences,
+        {"tokens": torch.ones(2, 3).long(), "log_probs": -torch.ones(2, 3), "share": 0.5},
+    ),
+    "compression.distillation.synthetic.deduplicated": (
+        synthetic.deduplicated,
+        {"texts": [["a"], ["b"]], "threshold": 0.5},
+    ),
+    "compression.distillation.synthetic.best": (
+        synthetic.best,
+        {"texts": [["a"], ["b"]], "score": lambda text: 1.0, "share": 0.5},
+    ),
     "compression.pruning.hard_concrete.lagrangian": (
         hard_concrete.lagrangian,
         {"sparsity": torch.ones(2), "target": 0.5, "multipliers": torch.ones(2)},

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from nimblelm.compression import lora, qlora
+from nimblelm.compression.distillation import distilbert, masking, sequence_level, soft_targets
 from nimblelm.compression.pruning import (
     hard_concrete,
     magnitude,
@@ -30,6 +31,28 @@ CODES = torch.arange(6 * 32).reshape(6, 32)
 def random(**shapes: tuple[int, ...]) -> Arguments:
     generator = torch.Generator().manual_seed(5)
     return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+
+
+LABELS = torch.tensor([[3, -100, 0], [-100, 6, 1]])
+IS_TOKEN = torch.tensor([[True, True, True], [False, True, True]])
+
+
+def a_masked_batch(tokens):
+    may_mask = torch.ones(tokens.shape, dtype=torch.bool)
+    return masking.mask_tokens(tokens, may_mask, 4, 30, torch.Generator().manual_seed(0), 0.5)
+
+
+def three_losses(**tensors):
+    return distilbert.triple_loss(**tensors, labels=LABELS, is_token=IS_TOKEN)
+
+
+def blended(**tensors):
+    return soft_targets.blended_loss(**tensors, labels=LABELS[0])
+
+
+def written_log_probs() -> Arguments:
+    tokens = torch.tensor([[1, 2], [3, 4], [1, 2], [5, 6]])
+    return {"tokens": tokens, "log_probs": torch.tensor([[-0.5, -1.0], [-4.0, -4.0], [0.0, 0.0], [-2.0, -1.0]])}
 
 
 def of_weight(function, num_columns: int = 64) -> Case:
@@ -213,6 +236,40 @@ CASES: dict[str, Case | Exempt] = {
         lambda x: qlora.NF4Linear(replace(FROZEN)).forward(x),
         lambda: random(x=(2, 3, 64)),
         lambda x: x @ FROZEN.dequantize(torch.float64).T,
+    ),
+    "compression.distillation.soft_targets.distillation_losses": Case(
+        lambda student_logits, teacher_logits: soft_targets.distillation_losses(student_logits, teacher_logits, 2.0),
+        lambda: random(student_logits=(2, 3, 7), teacher_logits=(2, 3, 7)),
+    ),
+    "compression.distillation.soft_targets.distillation_loss": Case(
+        soft_targets.distillation_loss, lambda: random(student_logits=(2, 3, 7), teacher_logits=(2, 3, 7))
+    ),
+    "compression.distillation.soft_targets.distillation_gradient": Case(
+        soft_targets.distillation_gradient, lambda: random(student_logits=(2, 3, 7), teacher_logits=(2, 3, 7))
+    ),
+    "compression.distillation.soft_targets.blended_loss": Case(
+        blended, lambda: random(student_logits=(3, 7), teacher_logits=(3, 7))
+    ),
+    "compression.distillation.soft_targets.labels_that_count": Case(
+        lambda labels, logits: soft_targets.labels_that_count(labels, logits),
+        lambda: {"labels": LABELS} | random(logits=(2, 3, 7)),
+    ),
+    "compression.distillation.masking.mask_tokens": Case(a_masked_batch, lambda: {"tokens": CODES % 30}),
+    "compression.distillation.distilbert.triple_loss": Case(
+        three_losses,
+        lambda: random(
+            student_logits=(2, 3, 7), teacher_logits=(2, 3, 7), student_states=(2, 3, 5), teacher_states=(2, 3, 5)
+        ),
+    ),
+    "compression.distillation.distilbert.TripleLoss.total": Exempt("weighs three numbers"),
+    "compression.distillation.sequence_level.sequence_targets": Case(
+        lambda prompts, continuations: sequence_level.sequence_targets(prompts, continuations, eos_token=9),
+        lambda: {"prompts": CODES[:3, :4] % 20, "continuations": CODES[3:, 4:9] % 20},
+    ),
+    "compression.distillation.sequence_level.kept_sequences": Case(
+        lambda tokens, log_probs: sequence_level.kept_sequences(tokens, log_probs, 0.5),
+        written_log_probs,
+        fixed=frozenset({"log_probs"}),
     ),
     "compression.pruning.hard_concrete.sample_mask": Case(drawn, lambda: random(log_alpha=(3, 5)), dtypes=FLOAT32),
     "compression.pruning.hard_concrete.open_probability": Case(

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from nimblelm.language import bert, gpt_neox, llama, opt, recurrent, seq2seq, t5
+from nimblelm.language import bert, distilbert, gpt_neox, llama, opt, recurrent, seq2seq, t5
 from nimblelm.nn.attend import Past, causal, full
 from nimblelm.nn.positions import rotary_table, rotate
 from tests.tensor_variants import Arguments, Case, Exempt
@@ -14,6 +14,7 @@ from tests.variants.nn import module
 NOT_YET: tuple[str, ...] = ()
 LLAMA = module(llama.Llama, llama.LlamaConfig(32, 16, num_layers=2, num_heads=4, num_kv_heads=2, d_ff=24))
 BERT = module(bert.Bert, bert.BertConfig(32, 16, num_layers=2, num_heads=4, d_ff=24))
+DISTIL = module(distilbert.DistilBert, distilbert.DistilBertConfig(32, 16, num_layers=2, num_heads=4, d_ff=24))
 OPT = module(opt.OPT, opt.OPTConfig(32, 16, num_layers=2, num_heads=4, d_ff=24, max_seq_len=9))
 NEOX = module(gpt_neox.GPTNeoX, gpt_neox.GPTNeoXConfig(32, 16, num_layers=2, num_heads=2, d_ff=24, max_seq_len=9))
 T5_SHAPE = t5.T5Config(32, 16, num_layers=2, num_decoder_layers=2, num_heads=4, head_dim=3, d_ff=24)
@@ -81,6 +82,11 @@ CASES: dict[str, Case | Exempt] = {
     "language.bert.Bert.layers": of_states(lambda x: list(BERT(x.dtype).layers(x))),
     "language.bert.Bert.logits": of_states(lambda x: BERT(x.dtype).logits(x)),
     "language.bert.Block.forward": of_states(lambda x: BERT(x.dtype).blocks[0](x, full)),
+    "language.distilbert.DistilBert.forward": of_tokens(lambda a: DISTIL(torch.float32)(a, full), a=(2, 3)),
+    "language.distilbert.DistilBert.embed": of_tokens(lambda a: DISTIL(torch.float32).embed(a), a=(2, 3)),
+    "language.distilbert.DistilBert.states": of_states(lambda x: DISTIL(x.dtype).states(x)),
+    "language.distilbert.DistilBert.layers": of_states(lambda x: list(DISTIL(x.dtype).layers(x))),
+    "language.distilbert.DistilBert.logits": of_states(lambda x: DISTIL(x.dtype).logits(x)),
     "language.opt.OPT.forward": of_tokens(lambda a: OPT(torch.float32)(a), a=(2, 3)),
     "language.opt.OPT.embed": of_tokens(lambda a: OPT(torch.float32).embed(a), a=(2, 3)),
     "language.opt.OPT.states": of_states(lambda x: OPT(x.dtype).states(x)),
