@@ -51,7 +51,8 @@ def tell(student, share, what):
 began = time.monotonic()
 found = grade(toy.course, TOY, policy=toy.policy, executor=Slurm(toy.course, options), progress=tell)
 usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"scores": found.json()["scores"], "judging_s": told[False] - began,
+problems = {one.student: one.problem for one in found.students if one.problem}
+print(json.dumps({"scores": found.json()["scores"], "problems": problems, "judging_s": told[False] - began,
                   "recording_s": told[True] - told[False], "cpu_s": sum(u.ru_utime + u.ru_stime for u in usage)}))
 """
 
@@ -92,15 +93,18 @@ def class_with_a_lost_node(students: int, in_flight: int) -> dict[str, Any]:
             cluster.stop()
         wrong = [name for name, points in right.items() if said["scores"][name]["score"] != points]
         if wrong:
-            raise RuntimeError(f"{len(wrong)} students have other scores than they should, such as {wrong[0]}")
+            reason = said["problems"].get(wrong[0], said["scores"][wrong[0]])
+            raise RuntimeError(f"{len(wrong)} students have other scores than they should: {wrong[0]}: {reason}")
         return {**said, "done when the node was lost": done, "judge runs": toy.judge_runs, "students": students}
 
 
 def _done(course: Course) -> int:
-    if not course.ledger_path.is_file():
+    """How many jobs the ledger has finished."""
+    try:
+        with sqlite3.connect(f"file:{course.ledger_path}?mode=ro", uri=True) as database:
+            return int(database.execute("SELECT count(*) FROM jobs WHERE state = 'DONE'").fetchone()[0])
+    except sqlite3.OperationalError:  # it is not made yet
         return 0
-    with sqlite3.connect(f"file:{course.ledger_path}?mode=ro", uri=True) as database:
-        return int(database.execute("SELECT count(*) FROM jobs WHERE state = 'DONE'").fetchone()[0])
 
 
 def simulated(

@@ -41,6 +41,7 @@ Sbatch = Annotated[
 def executor(
     course: "Course", where: Where, partition: str | None, constraint: str | None, gpus: int, memory: float,
     minutes: int, array_size: int, node_python: str | None, sbatch: list[str] | None,
+    *, sandbox: bool,
 ) -> "Executor":  # fmt: skip
     """What the options ask for.
 
@@ -64,6 +65,6 @@ def executor(
         course,
         SlurmOptions(
             partition=partition, constraint=constraint, gpus=gpus, memory_gb=memory, minutes=minutes,
-            array_size=array_size, python=node_python, sbatch=more,
+            array_size=array_size, python=node_python, sandbox=sandbox, sbatch=more,
         ),
     )  # fmt: skip

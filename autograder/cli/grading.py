@@ -123,8 +123,9 @@ def grade(
             unseen = "".join(f"\n{one}" for one in submissions.strays(course, assignment))
             raise CannotGrade(f"Nothing in submitted/*/{assignment}. Try: autograder sample {assignment}{unseen}")
         executor = cluster.executor(
-            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch
-        )
+            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch,
+            sandbox=not no_sandbox,
+        )  # fmt: skip
         try:
             with progress_bar(f"Grading {assignment}", len(students), quiet=as_json) as step:
                 record = grading.grade(

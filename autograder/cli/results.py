@@ -65,8 +65,9 @@ def appeal(
         from autograder.reports import feedback, terminal
 
         executor = cluster.executor(
-            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch
-        )
+            course, where, partition, constraint, gpus, memory, minutes, array_size, node_python, sbatch,
+            sandbox=not no_sandbox,
+        )  # fmt: skip
         with progress_bar(f"Appeal of {shown(student)}", 1, quiet=as_json) as step:
             found = appealing.appeal(course, assignment, student, Policy(sandbox=not no_sandbox), step, executor)
         if record:

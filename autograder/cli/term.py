@@ -48,3 +48,23 @@ def collect(
         typer.echo(f"Canvas calls late: {listed(found.late, 50)}")
     for name, reason in found.left_out.items():
         typer.secho(f"  {shown(name)} {printable(reason)}", err=True, fg="yellow")
+
+
+@app.command("feedback-zip", epilog="Example: autograder feedback-zip a02_speculative_decoding")
+def feedback_zip(assignment: Assignment, as_json: Json = False) -> None:
+    """Pack the feedback pages under the names of the platform's download, so that it takes them back.
+
+    Upload it when you publish: in Canvas under Upload Submissions, in Moodle under Upload multiple feedback files.
+    """
+    with course_here(as_json) as course:
+        from autograder.reports.feedback_zip import write_feedback_zip
+
+        path, included, left_out = write_feedback_zip(course, assignment)
+    if as_json:
+        print_json({"assignment": assignment, "path": str(path), "included": included, "left_out": left_out})
+        return
+    typer.echo(f"{path}: {len(included)} students")
+    if left_out:
+        typer.secho(
+            f"Without a page in it, for want of a score or of a download: {listed(left_out)}", err=True, fg="yellow"
+        )

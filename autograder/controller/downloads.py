@@ -7,6 +7,7 @@ the roster does not know, or knows twice, is left out and listed: nobody gets an
 """
 
 import csv
+import json
 import os
 import re
 import zipfile
@@ -20,6 +21,7 @@ from autograder.controller.course import Course
 from autograder.controller.names import is_text
 from autograder.controller.submissions import LEFT_ALONE, belongs_elsewhere
 from autograder.wire.errors import UsageError
+from autograder.wire.files import write_durably
 
 CANVAS = re.compile(r"(?P<letters>[^_]+)(?P<late>_LATE)?_(?P<user>\d+)_(?P<upload>\d+)_(?P<file>.+)", re.I)
 AGAIN = re.compile(r"-(\d+)$")
@@ -105,7 +107,19 @@ def collect(course: Course, assignment: str, source: Path) -> Collected:
                 found.left_out[file.name] = f"{len(owners) or 'nobody'} in the roster {'fit' if owners else 'fits'}"
     for student, files in sorted(candidates.items()):
         _take(course, assignment, student, files, found)
+    names = {**collected_names(course, assignment), **found.taken}
+    write_durably(_names_path(course, assignment), json.dumps(names))
     return found
+
+
+def collected_names(course: Course, assignment: str) -> dict[str, str]:
+    """student -> the name under which a download had their work."""
+    path = _names_path(course, assignment)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _names_path(course: Course, assignment: str) -> Path:
+    return course.build / "collected" / f"{assignment}.json"
 
 
 def _take(

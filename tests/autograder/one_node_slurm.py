@@ -18,7 +18,7 @@ SlurmctldPort={port}
 SlurmdPort={node_port}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire=12
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SlurmUser=root

@@ -100,6 +100,12 @@ def test_a_download_is_graded_and_goes_back_to_canvas_by_its_own_ids(
     graded(course)
     rows = canvas_csv("A toy", read_class(course.course, TOY), 4711).splitlines()
     assert '"Archer, Ann","11","","ann","","2"' in rows
+    packed = json.loads(run("feedback-zip", TOY, "--json").stdout)
+    assert (packed["included"], packed["left_out"]) == (["ann"], [])
+    with zipfile.ZipFile(packed["path"]) as archive:
+        assert archive.namelist() == [f"archerann_11_1_{TOY}.html"]
+        assert "Addition" in archive.read(archive.namelist()[0]).decode()
+    assert "1 students" in run("feedback-zip", TOY).output
 
 
 def test_what_is_no_roster_or_download_is_said(toy: Toy, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ for path in ("/autograder/results/results.json", "/autograder/source/grading.jso
         open(path, "a").write("99")
     except OSError:
         pass
-if os.path.exists("/autograder"):
+if any(os.path.exists(f"/autograder/{name}") for name in ("source", "submission", "results")):
     raise RuntimeError("the grader's own files can be seen")
 """
 
@@ -98,7 +98,7 @@ def test_a_submission_is_graded_in_a_container_without_a_network(unpacked: Path,
     found = run_in_container(unpacked, submission)
     rows = [test for test in found["tests"] if test["number"].startswith("1.")]
     assert found["score"] == sum(test.get("score", 0) for test in found["tests"])
-    assert 0 < found["score"] < 99
+    assert 0 < found["score"] < 99, [row["output"] for row in rows]
     assert {row["status"] for row in rows if "status" in row} == {"passed"}
     assert {row["visibility"] for row in rows} == {"visible", "after_published"}
     assert all(row["visibility"] == "after_published" for row in rows if row.get("max_score"))
