@@ -208,10 +208,11 @@ def pack(value: Any, arena: Arena, special: Callable[[Any], Any] | None = None, 
 
 
 def _from_numpy(value: Any) -> Any:
-    if isinstance(value, np.longdouble):  # its item is itself
-        return float(value)
     if isinstance(value, np.generic):
-        if isinstance(item := value.item(), np.generic):
+        item = value.item()
+        if isinstance(item, np.floating):  # of a long double
+            return float(item)
+        if isinstance(item, np.generic):
             raise ValueError(f"a number of type {type(item).__name__} cannot cross")
         return item
     try:
