@@ -9,6 +9,7 @@ import torch
 
 from autograder.checks.expect import CheckFailed
 from autograder.runtime.execution import Problem, find, invoke, resolve
+from autograder.wire.text import one_line
 from autograder.wire.values import Callback, Copies, ProtocolError, Remote, Seed, pack, unpack
 
 OF_ANY_INPUT = ("NameError", "ImportError", "ModuleNotFoundError")  # it is no input's fault
@@ -134,7 +135,7 @@ class LocalCall(Call):
             function = find(name, self._functions)
             inputs, keywords = _across((list(args), kwargs), self._stand_in)
             filename = getattr(getattr(function, "__code__", None), "co_filename", "")
-            return _across(invoke(function, tuple(inputs), keywords, repeat, part, filename))
+            result = invoke(function, tuple(inputs), keywords, repeat, part, filename)
         except Problem as problem:
             self._raise_failure()
             raise CheckFailed(problem.sentence(f"`{name}`"), problem.raised) from None
@@ -142,6 +143,10 @@ class LocalCall(Call):
             raise CheckFailed(f"The result of `{name}` cannot be used: {error}.") from None
         finally:
             self._raise_failure()
+        try:
+            return _across(result)
+        except Exception as error:  # whatever it is, such as a tensor without numbers
+            raise CheckFailed(f"The result of `{name}` cannot be used: {one_line(str(error), MAX_CALL)}.") from None
 
     def _stand_in(self, special: Any) -> Any:
         if isinstance(special, Seed):

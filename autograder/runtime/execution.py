@@ -21,6 +21,8 @@ from autograder.runtime.student_builtins import student_builtins
 from autograder.wire.text import python_lines, quoted
 
 MAX_MESSAGE = 600  # characters of an exception's own message
+MAX_NAME = 60  # characters of an unknown name
+MAX_CAUSES = 100  # of one exception, which may be its own
 PADDING = -1  # fills up the shorter of 1-D integer results of different length
 
 
@@ -153,7 +155,9 @@ def describe(error: BaseException, filename: str) -> Problem:
     """An exception in a student's code, with the last line of the cell on its way."""
     if isinstance(error, Problem):
         return error
-    while type(error).__name__ == "InterpreterError" and error.__cause__:  # Triton's, around what a kernel raised
+    for _ in range(MAX_CAUSES):
+        if type(error).__name__ != "InterpreterError" or not error.__cause__:  # Triton's, around what a kernel raised
+            break
         error = error.__cause__
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == filename]
     line = lines[-1] if lines else None
@@ -170,7 +174,7 @@ def _unknown_name(error: BaseException) -> str:
     """What a name that is not there most likely means: a cell that works where others ran before it."""
     if type(error) is not NameError or not isinstance(error.name, str):
         return ""
-    return f"(each exercise is graded from its own cell alone: define or import {error.name!r} in it)"
+    return f"(each exercise is graded from its own cell alone: define or import {error.name[:MAX_NAME]!r} in it)"
 
 
 def _message(error: BaseException) -> str:
@@ -194,7 +198,8 @@ def _limit_behind(error: BaseException, text: str) -> str:
         errno.EMFILE: "(the limit on open files)",
         errno.EROFS: "(only /tmp can be written)",
     }
-    return known.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    number = error.errno if isinstance(error, OSError) else None
+    return known.get(number, "") if isinstance(number, int) else ""
 
 
 def resolve(target: str, setup: Mapping[str, Any]) -> Any:

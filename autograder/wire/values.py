@@ -209,7 +209,12 @@ def pack(value: Any, arena: Arena, special: Callable[[Any], Any] | None = None, 
 
 def _from_numpy(value: Any) -> Any:
     if isinstance(value, np.generic):
-        return value.item()
+        item = value.item()
+        if isinstance(item, np.floating):  # of a long double
+            return float(item)
+        if isinstance(item, np.generic):
+            raise ValueError(f"a number of type {type(item).__name__} cannot cross")
+        return item
     try:
         return torch.from_numpy(np.ascontiguousarray(value)).reshape(value.shape)
     except TypeError:

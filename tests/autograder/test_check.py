@@ -1,9 +1,12 @@
 """The visible checks in a notebook: they say what is wrong, stop nothing and show nothing hidden."""
 
+import numpy as np
 import pytest
+import torch
 
 from autograder import check as module
 from autograder.check import Checker
+from autograder.checks.calls import LocalCall
 from autograder.runtime.device import Cuda
 from tests.autograder.toy import TOY, Toy
 
@@ -46,9 +49,32 @@ def _exits(a: int) -> int:
     raise SystemExit(0)
 
 
-@pytest.mark.parametrize("answer", [_stub, _unequal, _exits, None, 3, lambda: 8, lambda a: object()])
+def _empty_record(a: int) -> object:
+    class Record(tuple):
+        def _asdict(self) -> None:
+            raise AttributeError("no fields")
+
+    return Record()
+
+
+UNSHOWABLE = [
+    lambda a: torch.zeros(5, device="meta"),
+    lambda a: torch.zeros(1).expand(2**45),
+    lambda a: np.clongdouble(6),
+    _empty_record,
+]
+
+
+@pytest.mark.parametrize(
+    "answer", [_stub, _unequal, _exits, None, 3, lambda: 8, lambda a: object(), lambda a: 1 << 99, *UNSHOWABLE]
+)
 def test_no_answer_whatever_stops_the_notebook(check: Checker, answer: object) -> None:
     assert not check("double", answer).passed
+
+
+def test_a_wide_number_of_numpys_is_a_number() -> None:
+    got = LocalCall({"f": lambda: [np.longdouble(6), np.float16(1.5), np.uint8(3)]})("f")
+    assert [(type(one), one) for one in got] == [(float, 6.0), (float, 1.5), (int, 3)]
 
 
 def test_hidden_checks_are_not_run_here(check: Checker, toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:

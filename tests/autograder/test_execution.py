@@ -92,3 +92,20 @@ def test_what_cannot_be_resolved_is_named():
     for target in ("nowhere:x", "math:tau2", ":absent"):
         with pytest.raises(Problem, match="is not available here"):
             resolve(target, {})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("e = OSError()\n    e.errno = [1]\n    raise e", "raised OSError"),
+        (
+            "e = type('InterpreterError', (Exception,), {})()\n    e.__cause__ = e\n    raise e",
+            "raised InterpreterError",
+        ),
+        ("e = NameError('x')\n    e.name = 'a' * 10**6\n    raise e", "define or import 'aaa"),
+    ],
+)
+def test_an_exception_that_was_tampered_with_is_told_like_any_other(body, said):
+    message = problem_of(f"def f(x):\n    {body}\n", "f")
+    assert said in message
+    assert len(message) < 300
