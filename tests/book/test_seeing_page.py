@@ -1,7 +1,6 @@
 """Chapter 11's arranged scenes say what lib's model says, and its splice map splices as lib does."""
 
 import pytest
-
 from book_tools.seeing import said, slots
 
 CHAPTER = "ch11_language_models_that_see.html"
