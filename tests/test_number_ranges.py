@@ -49,6 +49,8 @@ from nimblelm.language.llama import LlamaConfig
 from nimblelm.language.opt import OPTConfig
 from nimblelm.language.t5 import T5Config
 from nimblelm.measure import energy, latency, memory, roofline, timing
+from nimblelm.multimodal.qformer import QFormerConfig
+from nimblelm.multimodal.qformer_losses import contrastive_loss, hard_negatives
 from nimblelm.nn.codebook_update import CodebookUpdate
 from nimblelm.nn.encoder_block import EncoderBlock
 from nimblelm.nn.norms import RMSNorm
@@ -207,6 +209,18 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"energy_db": torch.ones(4), "margin_db": 9.0, "quantile": 0.1},
     ),
     "audio.features.voice_activity.stretches": (stretches, {"active": torch.ones(2) > 0, "frames_per_s": 100.0}),
+    "multimodal.qformer.QFormerConfig": (
+        QFormerConfig,
+        {"d_model": 8, "num_layers": 1, "num_heads": 2, "d_ff": 8, "d_context": 4, "norm_eps": 1e-5},
+    ),
+    "multimodal.qformer_losses.contrastive_loss": (
+        contrastive_loss,
+        {"similarities": torch.eye(3), "temperature": 0.07},
+    ),
+    "multimodal.qformer_losses.hard_negatives": (
+        hard_negatives,
+        {"similarities": torch.eye(3), "generator": torch.Generator(), "temperature": 0.07},
+    ),
     "nn.codebook_update.CodebookUpdate": (
         CodebookUpdate,
         {"codebook": Codebook(4, 2), "decay": 0.9, "dead_below": 1.0},

@@ -296,7 +296,7 @@ class Run:
         return states, labels, states[closing]
 
     @torch.no_grad()
-    def retrieval(self) -> dict[str, float]:
+    def retrieval(self) -> dict[str, Any]:
         """Of held-out scenes: how often a caption's [RET] finds its own picture first, or among five."""
         assert self.heads is not None
         data = self.trainer.tests["held-out pairs"]

@@ -142,11 +142,12 @@ def pack(tokenizer: WordTokenizer, about: list[list[tuple[str, str, str]]]) -> B
             positions += range(len(ids))
         rows.append((tokens, annotation, positions, labels))
     longest = max(len(row[0]) for row in rows)
-    filled = [
-        torch.tensor([row[i] + [fill] * (longest - len(row[i])) for row in rows])
-        for i, fill in enumerate((0, -1, 0, -100))
-    ]
-    return Batch(*filled, [[kind for kind, *_ in asked] for asked in about])
+
+    def filled(part: int, fill: int) -> Tensor:
+        return torch.tensor([row[part] + [fill] * (longest - len(row[part])) for row in rows])
+
+    kinds = [[kind for kind, *_ in asked] for asked in about]
+    return Batch(filled(0, 0), filled(1, -1), filled(2, 0), filled(3, -100), kinds)
 
 
 def names_only(tokenizer: WordTokenizer, scenes: list[Scene], generator: torch.Generator) -> Tensor:

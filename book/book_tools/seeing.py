@@ -144,4 +144,5 @@ def splice_table(found: dict[str, list[list[Any]]]) -> str:
     for name in ("slots", "labels", "mask"):
         cells = "".join(f"<td>{html.escape(str(one))}</td>" for one in found[name][0])
         body += f"<tr><th scope='row'>{name}</th>{cells}</tr>"
-    return f"<table class='table'><caption>Slots, labels and mask of a text with pictures</caption><tbody>{body}</tbody></table>"
+    caption = "Slots, labels and mask of a text with pictures"
+    return f"<table class='table'><caption>{caption}</caption><tbody>{body}</tbody></table>"

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from nimblelm.language import bert, distilbert, gpt_neox, llama, opt, recurrent, seq2seq, t5
+from nimblelm.language import bert, distilbert, gpt_neox, llama, opt, recurrent, seq2seq, splice, t5
 from nimblelm.nn.attend import Past, causal, full
 from nimblelm.nn.positions import rotary_table, rotate
 from tests.tensor_variants import Arguments, Case, Exempt
@@ -123,4 +123,18 @@ CASES: dict[str, Case | Exempt] = {
     ),
     "language.t5.T5.head": of_states(lambda x: T5(x.dtype).head(x)),
     "language.t5.Block.forward": of_states(lambda x: T5(x.dtype).decoder[0](x, causal, full, x)),
+    "language.splice.splice": Case(
+        lambda x, table: splice.splice([torch.tensor([1, 3, 2])], None, [x], lambda one: table[one], 3).embeddings,
+        lambda: random(x=(2, 4), table=(3, 4)),
+        own_dtype=frozenset({"x"}),
+    ),
+    "language.splice.answer_labels": Case(
+        lambda t: splice.answer_labels(t, [(1, 3)]), lambda: ids(t=(5,)), fixed=frozenset({"t"})
+    ),
+    "language.splice.inspect_labels": Case(
+        lambda t: splice.inspect_labels(t, 32), lambda: ids(t=(2, 5)), fixed=frozenset({"t"})
+    ),
+    "language.splice.next_token_labels": Case(
+        lambda t: splice.next_token_labels(t), lambda: ids(t=(2, 5)), fixed=frozenset({"t"})
+    ),
 }

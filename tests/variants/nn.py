@@ -358,4 +358,7 @@ CASES: dict[str, Case | Exempt] = {
     "nn.weight_names.renamed": Case(
         lambda **given: renamed(given, {"gate + up": "both", "qkv": "q + k + v^T", "norm": "n"}), weights
     ),
+    "nn.attend.prefix_mask": Case(
+        lambda p: attend.prefix_mask(p, 5), lambda: {"p": torch.tensor([0, 3, 5])}, fixed=frozenset({"p"})
+    ),
 }

@@ -77,6 +77,7 @@ CASES: dict[str, Case | Exempt] = {
     "vision.clip.CLIP.text_features": of_texts(lambda tokens: CLIP(torch.float32).text_features(tokens)),
     "vision.clip.ImageEncoder.forward": of_images(lambda x: CLIP(x.dtype).image_encoder(x)),
     "vision.clip.ImageEncoder.states": of_images(lambda x: CLIP(x.dtype).image_encoder.states(x)),
+    "vision.clip.ImageEncoder.layers": of_images(lambda x: list(CLIP(x.dtype).image_encoder.layers(x))),
     "vision.clip.TextEncoder.forward": of_texts(lambda tokens: CLIP(torch.float32).text_encoder(tokens)),
     "vision.clip.weights_from_clip": Case(
         lambda a, b: clip.weights_from_clip({"vision_model.embeddings.patch_embedding.weight": a, "logit_scale": b}),

@@ -33,7 +33,7 @@ GRID = (8, 8)  # of features of a scene of 64 x 64
 D_VISION = 96 + 160  # the last two stages side by side
 WINDOW = 2
 CONNECTORS = ("linear", "mlp", "yi_vl", "molmo", "qformer", "fromage")
-POOL_NAMES = [
+POOL_NAMES = (
     "cat",
     "dog",
     "cow",
@@ -74,7 +74,7 @@ POOL_NAMES = [
     "rainbow",
     "snowman",
     "house",
-]
+)
 
 
 @cache

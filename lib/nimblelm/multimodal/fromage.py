@@ -41,7 +41,7 @@ def fromage_loss(
     retrieval: Float[Tensor, ""],
     texts: Float[Tensor, "B e"],
     images: Float[Tensor, "B e"],
-    scale: float | Float[Tensor, ""],
+    scale: Float[Tensor, ""],
 ) -> Float[Tensor, ""]:
     """L_c + L_ret + (L_t2i + L_i2t) / 2          (Koh et al., 2023, arXiv:2301.13823, eqs. 2 to 5)
 

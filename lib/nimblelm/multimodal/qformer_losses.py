@@ -1,5 +1,7 @@
 """The three losses that teach a Q-Former to ask for what a text is about: contrast, matching, generation."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -60,14 +62,15 @@ def contrastive_loss(similarities: Float[Tensor, "B B"], temperature: float = 0.
         temperature: divides them.
 
     Raises:
-        ValueError: they are not of equally many images and texts, one or more, or the temperature is not above 0.
+        ValueError: they are not of equally many images and texts, one or more, or the temperature is not above 0 and
+            finite.
 
     Chapter: book/ch11_language_models_that_see
     """
     if similarities.shape[0] != similarities.shape[1] or not len(similarities):
         raise ValueError(f"similarities {tuple(similarities.shape)} are not those of 1 pair or more")
-    if not temperature > 0:
-        raise ValueError(f"temperature {temperature} must be above 0")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature {temperature} must be above 0 and finite")
     logits = similarities.to(torch.promote_types(similarities.dtype, torch.float32)) / temperature
     labels = torch.arange(len(logits), device=logits.device)
     both = [F.cross_entropy(one, labels, label_smoothing=SMOOTHING) for one in (logits, logits.T)]
@@ -89,8 +92,8 @@ def hard_negatives(
     """
     if similarities.shape[0] != similarities.shape[1] or len(similarities) < 2:
         raise ValueError(f"similarities {tuple(similarities.shape)} are not those of 2 pairs or more")
-    if not temperature > 0:
-        raise ValueError(f"temperature {temperature} must be above 0")
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature {temperature} must be above 0 and finite")
     own = torch.eye(len(similarities), dtype=torch.bool, device=similarities.device)
     wide = similarities.to(torch.promote_types(similarities.dtype, torch.float32))
     weights = (wide / temperature).masked_fill(own, -torch.inf).softmax(1)

@@ -78,10 +78,10 @@ def band(
 
 
 def prefix_mask(prefix: Int[Tensor, "B"], length: int) -> Bool[Tensor, "B 1 T T"]:
-    """What tokens see where a prefix, picture and question, is read as a whole and an answer is written behind it.
+    """What tokens see where a prefix, picture and question, is read as a whole, an answer word by word.
 
-    A token sees all of the prefix and, behind it, those before it (Raffel et al., 2020, arXiv:1910.10683, section 3.2.1;
-    Beyer et al., 2024, arXiv:2407.07726, figure 2: PaliGemma).
+    A token sees all of the prefix and, behind it, those before it (Raffel et al., 2020, arXiv:1910.10683, section
+    3.2.1; Beyer et al., 2024, arXiv:2407.07726, figure 2: PaliGemma).
 
     Args:
         prefix: length of each sequence's prefix; 0 gives the causal mask.

@@ -21,7 +21,8 @@ def conversations_of_any_speakers(call, rng):
     for _ in range(4):
         length = integer(rng, 12, 24)
         tokens, speaker = integers(rng, 8, length) - 1, integers(rng, 3, length)
-        tokens[1], speaker[1] = 6, 2
+        tokens[:6] = torch.tensor([3, 6, END, 4, END, -1])  # of the assistant from the first on; an end of the user's
+        speaker[:6] = torch.tensor([2, 2, 0, 1, 1, 2])
         expect_equal(labelled(call, tokens, speaker, 99).tolist(), by_hand(tokens, speaker, 99), "the labels")
 
 

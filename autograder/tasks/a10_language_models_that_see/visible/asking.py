@@ -15,9 +15,7 @@ def looked(call, image, w_k, w_v):
     limit = 4 * image.shape[0] * image.shape[1] * (w_k.shape[1] + w_v.shape[1])
     num_bytes = sum(part.numel() * part.element_size() for part in state)
     if num_bytes > limit:
-        fail(
-            f"`look` keeps {num_bytes} bytes of the image, at most {limit} are allowed: keys and values of its own heads"
-        )
+        fail(f"`look` keeps {num_bytes} bytes of the image, at most {limit} are allowed: keys and values")
     return tuple(state)
 
 
