@@ -23,7 +23,7 @@ from nimblelm.data.number_words import english_number
 from sound_data import RATE_HZ, levelled, noise
 
 LETTER_NAMES = "A bee see dee ee eff jee aitch eye jay kay el em en oh pee cue ar ess tee you vee W ex why zee"
-SAID = dict(  # letters as every synthesizer's dictionary reads them
+SAID: dict[str, str] = dict(  # letters as every synthesizer's dictionary reads them
     zip(
         LETTERS,
         LETTER_NAMES.split(),
@@ -79,7 +79,8 @@ def _espeak(seed: int) -> dict[str, Voice]:
 
 
 def _flite(seed: int) -> dict[str, Voice]:
-    draw, voices = random.Random(seed), {}
+    draw = random.Random(seed)
+    voices: dict[str, Voice] = {}
     for name in track(("kal", "kal16", "awb", "rms", "slt"), "flite"):
         voices[f"flite {name}"] = {word: [] for word in (*NUMBER_WORDS, *LETTERS)}
         for word, takes in voices[f"flite {name}"].items():

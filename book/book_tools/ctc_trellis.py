@@ -14,7 +14,7 @@ from nimblelm.data.voices import clip
 from nimblelm.data.voices.strings import joined
 from nimblelm.language.ngram import Model
 
-WORD, SHOWN = "voice", 8  # a word whose letters sound alike, and how many transcripts are listed
+WORD, SHOWN = "green", 8  # a word with a letter twice, and how many transcripts are listed
 WEIGHTS = [round(0.1 * k, 1) for k in range(16)]
 
 

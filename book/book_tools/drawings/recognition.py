@@ -59,28 +59,31 @@ def conformer() -> list[Sheet]:
 
 def whisper(tokens: Sequence[tuple[str, str]]) -> list[Sheet]:
     """An encoder of 30 s, and (token, role) that its decoder writes."""
-    mel = draw.tensor("log-mel, 30 s", shape="(80, 3000)", role="sound", width=170)
-    encoder = draw.box("encoder", role="target", shape="(1500, d)", width=170)
-    decoder = draw.box("decoder", role="target", width=170)
-    half = (len(tokens) + 1) // 2
-    lines = [
-        draw.row(*(draw.tile(text, role) for text, role in part), gap=4) for part in (tokens[:half], tokens[half:])
-    ]
-    written = draw.column(*lines, gap=8)
-    arrows = [draw.arrow(mel, encoder), draw.arrow(encoder, decoder), draw.arrow(decoder, written)]
-    return [Sheet(draw.column(draw.row(mel, encoder, decoder, gap=40), written, gap=36), *arrows)]
+    mel = draw.tensor("log-mel, 30 s", shape="(80, 3000)", role="sound", width=130)
+    encoder = draw.box("encoder", role="target", shape="(1500, d)", width=110)
+    decoder = draw.box("decoder", role="target", width=110)
+    parts = [tokens[i : i + 3] for i in range(0, len(tokens), 3)]
+    lines = [draw.row(*(draw.tile(text, role) for text, role in part), gap=4) for part in parts]
+    written = draw.column(*lines, gap=6)
+    arrows = [draw.arrow(mel, encoder), draw.arrow(encoder, decoder)]
+    arrows.append(draw.arrow(decoder, written, leave="bottom", enter="top"))
+    return [Sheet(draw.column(draw.row(mel, encoder, decoder, gap=34), written, gap=36), *arrows)]
 
 
 def language_models() -> list[Sheet]:
     """Where a language model can be asked: in the search, or over its list."""
-    sound = draw.tensor("log p of labels", shape="(T, V)", role="sound", width=150)
-    search = draw.box("prefix beam search", role="now", width=150)
-    best = draw.tensor("n best", shape="n transcripts", role="text", width=130)
-    again = draw.box("rescoring", role="now", width=110)
-    small = draw.box("n-gram", role="trained", width=150)
-    large = draw.box("BERT, transformer", role="trained", width=150)
-    top = draw.row(sound, search, best, again, gap=34)
-    below = draw.row(draw.space(150), small, draw.space(96), large, gap=34)
+    sound = draw.tensor("log p of labels", shape="(T, V)", role="sound", width=160)
+    search = draw.box("prefix beam search", role="now", width=160)
+    best = draw.tensor("n best", shape="n transcripts", role="text", width=160)
+    again = draw.box("rescoring", role="now", width=160)
+    small = draw.box("n-gram", role="trained", width=130)
+    large = draw.box("BERT, transformer", role="trained", width=130)
+    rows = [
+        draw.row(sound, draw.space(230), gap=0),
+        draw.row(search, draw.space(100), small, gap=0),
+        draw.row(best, draw.space(230), gap=0),
+        draw.row(again, draw.space(100), large, gap=0),
+    ]
     arrows = [draw.arrow(a, b) for a, b in ((sound, search), (search, best), (best, again))]
-    arrows += [draw.arrow(small, search, "at every label"), draw.arrow(large, again, "once a text")]
-    return [Sheet(draw.column(top, below, gap=48), *arrows)]
+    arrows += [draw.arrow(small, search, "each label"), draw.arrow(large, again, "each text")]
+    return [Sheet(draw.column(*rows, gap=34, align="start"), *arrows)]

@@ -71,7 +71,9 @@ def test_alpha_times_beta_is_the_same_sum_at_every_frame(blank):
 def test_the_gradient_is_that_of_torch_and_of_differences():
     logits = torch.randn(8, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64, requires_grad=True)
     labels = [1, 3, 3]
-    F.ctc_loss(logits.log_softmax(-1)[:, None], torch.tensor([labels]), (8,), (3,), reduction="sum").backward()
+    F.ctc_loss(
+        logits.log_softmax(-1)[:, None], torch.tensor([labels]), torch.tensor([8]), torch.tensor([3]), reduction="sum"
+    ).backward()
     got = ctc_gradient(logits.detach().log_softmax(-1), labels)
     torch.testing.assert_close(got, logits.grad, atol=1e-10, rtol=1e-10)
     moved = logits.detach().clone()

@@ -61,27 +61,29 @@ def compared(call, log_probs, width, follows, model, alpha, bonus, blank):
 @check("beam", points=1)
 def a_wide_beam_is_exact(call, rng):
     """Every transcript with the probability of all its paths, under a grammar that forbids some."""
-    blank, log_probs = integer(rng, 0, 2), log_softmax(rng, 5, 3, 1.5)
-    banned = (blank + 1) % 3
-    rules = Callback(lambda prefix: [blank, (blank + 2) % 3] if prefix[-1:] == [banned] else [0, 1, 2])
-    got = call("beam", log_probs, 500, rules, Callback(model_of(rng, 3)), 0.0, 0.0, blank)
-    total, rows = {}, log_probs.exp().tolist()
-    for path in torch.cartesian_prod(*[torch.arange(3)] * 5).tolist():
-        labels = tuple(collapsed(path, blank))
-        if all(a != banned or b != banned for a, b in pairwise(labels)):
-            total[labels] = total.get(labels, 0.0) + math.prod(rows[t][k] for t, k in enumerate(path))
-    expect_equal(sorted(tuple(labels) for labels, _ in got), sorted(total), "the transcripts")
-    for labels, score in got:
-        expect_close(math.exp(score), total[tuple(labels)], f"the probability of {list(labels)}", 1e-8, 1e-6)
-    scores = [score for _, score in got]
-    if scores != sorted(scores, reverse=True):
-        fail("the best transcript comes first")
+    for blank in range(3):
+        log_probs = log_softmax(rng, 5, 3, 1.5)
+        banned = (blank + 1) % 3
+        others = [blank, (blank + 2) % 3]
+        rules = Callback(lambda prefix, b=banned, o=others: o if prefix[-1:] == [b] else [0, 1, 2])
+        got = call("beam", log_probs, 500, rules, Callback(model_of(rng, 3)), 0.0, 0.0, blank)
+        total, rows = {}, log_probs.exp().tolist()
+        for path in torch.cartesian_prod(*[torch.arange(3)] * 5).tolist():
+            labels = tuple(collapsed(path, blank))
+            if all(a != banned or b != banned for a, b in pairwise(labels)):
+                total[labels] = total.get(labels, 0.0) + math.prod(rows[t][k] for t, k in enumerate(path))
+        expect_equal(sorted(tuple(labels) for labels, _ in got), sorted(total), "the transcripts")
+        for labels, score in got:
+            expect_close(math.exp(score), total[tuple(labels)], f"the probability of {list(labels)}", 1e-8, 1e-6)
+        scores = [score for _, score in got]
+        if scores != sorted(scores, reverse=True):
+            fail("the best transcript comes first")
 
 
 @check("beam", points=1)
 def narrow_beams_with_a_model(call, rng):
     """Widths of 1 to 6, weights and bonuses of both signs, any label the blank."""
-    for width, alpha, bonus in ((1, 0.6, 0.4), (3, 1.2, -0.3), (6, 0.3, 1.0)):
+    for width, alpha, bonus in ((1, 0.6, 0.4), (3, 1.2, -0.3), (6, 0.3, 1.0)) * 4:
         size = integer(rng, 4, 6)
         blank, log_probs = integer(rng, 0, size - 1), log_softmax(rng, 14, size, 1.5)
         compared(call, log_probs, width, grammar_of(rng, size, blank), model_of(rng, size), alpha, bonus, blank)
@@ -90,13 +92,14 @@ def narrow_beams_with_a_model(call, rng):
 @check("beam", points=1)
 def each_prefix_is_asked_for_once(call, rng):
     """The questions, counted; with alpha 0 the model is not asked, and may be wrong about everything."""
-    size, log_probs = 5, log_softmax(rng, 16, 5, 1.0)
-    follows = grammar_of(rng, size, 0)
-    rules, language = compared(call, log_probs, 4, follows, model_of(rng, size), 0.7, 0.2, 0)
-    if rules.most > 1 or language.most > 1:
-        fail(f"a prefix was asked for {max(rules.most, language.most)} times: keep the answers")
-    if not rules.counts or not language.counts:
-        fail("nobody asked the grammar and the model")
+    size = 5
+    for _ in range(8):
+        follows, log_probs = grammar_of(rng, size, 0), log_softmax(rng, 16, 5, 1.0)
+        rules, language = compared(call, log_probs, 4, follows, model_of(rng, size), 0.7, 0.2, 0)
+        if rules.most > 1 or language.most > 1:
+            fail(f"a prefix was asked for {max(rules.most, language.most)} times: keep the answers")
+        if not rules.counts or not language.counts:
+            fail("nobody asked the grammar and the model")
     _, language = compared(call, log_probs, 4, follows, lambda prefix: [-math.inf] * size, 0.0, 0.5, 0)
     if language.counts:
         fail("alpha is 0: the model is not asked")

@@ -58,6 +58,13 @@ def the_weight_with_the_fewest_errors(call, rng):
     prefers = Callback(lambda labels: 0.0 if labels in ([2], [3]) else -2.0)
     got = call("tune", lists, references, prefers, [4.0, 1.0, 2.0, 0.1], 0.0)
     expect_close(float(got), 2.0, "the weight", hint="2 and 4 make no error; the smallest of them, wherever it stands")
+    lists, references = [[([2] * 5, -1.0), ([1, 3], -2.0)], [([4], -1.0), ([4, 3], -2.0)]], [[1], [4]]
+    prefers = Callback(lambda labels: 0.0 if labels in ([1, 3], [4, 3]) else -5.0)
+    got = call("tune", lists, references, prefers, [0.0, 1.0], 0.0)
+    expect_close(float(got), 1.0, "the weight", hint="two errors in two transcripts are fewer than five in one")
+    prefers = Callback(lambda labels: 0.0 if len(labels) == 7 else -5.0)
+    got = call("tune", [[([1], -4.0), ([1] * 7, -6.0)]], [[1] * 7], prefers, [1.0, 0.0], 1.0)
+    expect_close(float(got), 0.0, "the weight", hint="the length divides while the weight is tuned, too")
 
 
 @check("rescore", points=1)

@@ -62,6 +62,7 @@ class WaveformEncoder(nn.Module):
 
     def __init__(self, config: Wav2Vec2Config):
         super().__init__()
+        self.kernels = config.conv_kernels
         sizes = zip(pairwise((1, *config.conv_widths)), config.conv_kernels, config.conv_strides, strict=True)
         self.convs = nn.ModuleList(nn.Conv1d(*io, k, s, bias=config.conv_bias) for io, k, s in sizes)
         by_group = config.feature_norm == "group"
@@ -78,7 +79,7 @@ class WaveformEncoder(nn.Module):
         """
         x = waveform[:, None]
         for i, conv in enumerate(self.convs):
-            if x.shape[-1] < conv.kernel_size[0]:
+            if x.shape[-1] < self.kernels[i]:
                 raise ValueError(f"{waveform.shape[-1]} samples are fewer than one vector sees")
             x = conv(x)
             if i < len(self.norms):
