@@ -96,7 +96,7 @@ def main() -> None:
         runs = [generations(way, real[i * READ : (i + 1) * READ], held_out, vocabulary, SEED + i) for i in range(SEEDS)]
         results[way] = runs
     GENERATIONS_FOLDER.mkdir(parents=True, exist_ok=True)
-    (GENERATIONS_FOLDER / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (GENERATIONS_FOLDER / "results.json").write_text(json.dumps(results) + "\n")
 
 
 if __name__ == "__main__":

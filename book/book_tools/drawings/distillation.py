@@ -12,11 +12,11 @@ def two_distributions(words: Sequence[str], teacher: Sequence[float], student: S
     boxes = [draw.box("teacher", role="frozen", width=110), draw.box("student", role="trained", width=110)]
     highest = max(*teacher, *student)
     charts = [
-        draw.bars({w: [(p, role)] for w, p in zip(words, values, strict=True)}, 70, 44, highest)
+        draw.bars({w: [(p, role)] for w, p in zip(words, values, strict=True)}, 70, 41, highest)
         for values, role in ((teacher, "target"), (student, "draft"))
     ]
     columns = [draw.column(box, chart, gap=24) for box, chart in zip(boxes, charts, strict=True)]
-    both = draw.row(*columns, gap=30)
+    both = draw.row(*columns, gap=20)
     loss = draw.box("T x T x KL(teacher || student)", role="plain")
     sheet = draw.column(text, both, loss, gap=26)
     arrows = [draw.arrow(text, box) for box in boxes]
@@ -37,7 +37,7 @@ def copied_layers(layers: Sequence[int], num_layers: int) -> list[Sheet]:
 
 
 def where_losses_count(
-    pieces: Sequence[str], asked: Sequence[bool], is_token: Sequence[bool], width: float = 58
+    pieces: Sequence[str], asked: Sequence[bool], is_token: Sequence[bool], width: float = 50
 ) -> list[Sheet]:
     """One row of a batch, and which positions each of the three losses counts."""
     shown = [[("unused" if not real else "text", piece) for piece, real in zip(pieces, is_token, strict=True)]]

@@ -31,13 +31,23 @@ def layers_of_many_sizes(call, rng):
         expect_equal(got, layers(num_layers, keep), f"the layers of {num_layers} that {keep} keep")
 
 
-@check("student", points=2)
-def weights_under_new_names(call, rng):
-    """More than ten layers, in any order."""
-    for num_layers, keep in ((12, 6), (integer(rng, 11, 15), integer(rng, 3, 9)), (3, 3)):
+def expect_cut(call, rng, *shapes):
+    for num_layers, keep in shapes:
         weights = teacher_of(rng, num_layers)
         want = {n: w for n, w in weights.items() if not n.startswith(("layers.", "embeddings.type"))}
         want["embeddings.position"] = weights["embeddings.position"] + weights["embeddings.type"][0]
         for j, i in enumerate(layers(num_layers, keep)):
             want |= {f"layers.{j}.{part}": weights[f"layers.{i}.{part}"] for part in PARTS}
         expect_student(initial(call, weights, keep), want, f"of {keep} of {num_layers} layers")
+
+
+@check("student", points=1)
+def weights_under_new_names(call, rng):
+    """More than ten layers, in any order."""
+    expect_cut(call, rng, (12, 6), (integer(rng, 11, 15), integer(rng, 3, 9)))
+
+
+@check("student", points=1)
+def all_layers_and_few(call, rng):
+    """A student of all layers, and one of the first and the last alone."""
+    expect_cut(call, rng, (3, 3), (integer(rng, 4, 9), 2))
