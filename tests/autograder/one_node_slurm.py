@@ -84,6 +84,14 @@ class OneNodeSlurm:
         daemon.kill()
         daemon.wait()
 
+    def kill_controller(self) -> None:
+        """SIGKILL to Slurm's controller, once it has saved what it knows: before that, Slurm itself loses jobs."""
+        saved, began = self.folder / "state" / "job_state", time.time()
+        for number in self("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split():
+            self("scontrol", "update", f"JobId={number}", "Comment=seen")  # a change, so that it saves
+        until(lambda: saved.exists() and saved.stat().st_mtime > began, "Slurm's saving")
+        self.kill("slurmctld")
+
     def kill_node(self) -> None:
         """The node loses power: its daemon, the jobs' supervisors and the jobs are gone at once, and Slurm is told."""
         steps = [pid for pid, line in _processes() if "slurmstepd" in line and str(self.folder) in _environ(pid)]
