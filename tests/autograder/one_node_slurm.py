@@ -1,6 +1,7 @@
 """A real Slurm of one node on this machine, from Debian's packages, with declared GPUs: started and ended by a test."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 NEEDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 CONFIG = """
 ClusterName=one
@@ -120,8 +122,13 @@ class OneNodeSlurm:
         with open(self.folder / f"{name}.log", "ab") as log:
             self.daemons[name] = subprocess.Popen(
                 [name, *options], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=_ends_with_us,
             )  # fmt: skip
+
+
+def _ends_with_us() -> None:
+    """Have the kernel end a daemon when this process is gone, however it went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:
