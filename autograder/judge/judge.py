@@ -10,6 +10,7 @@ import json
 import math
 import os
 import resource
+import secrets
 import signal
 import sys
 import time
@@ -257,7 +258,7 @@ def forbidden_paths(job: JobFile) -> tuple[str, ...]:
 
 def write_whole(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file so that nobody ever sees a part of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # two nodes may share it
     with open(temporary, "w", encoding="utf-8") as handle:
         json.dump(content, handle, allow_nan=False)
         handle.flush()

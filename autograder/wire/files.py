@@ -1,6 +1,7 @@
 """Files of ours: read as text, and written so that nobody ever sees a part of one."""
 
 import os
+import secrets
 from pathlib import Path
 
 from autograder.wire.errors import UsageError
@@ -34,7 +35,7 @@ def append_durably(path: Path, line: str) -> None:
 def write_durably(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old one or the whole new one, also after a power cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")  # two nodes may share it
     with open(temporary, "w", encoding="utf-8") as handle:
         handle.write(text)
         handle.flush()

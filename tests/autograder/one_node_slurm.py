@@ -1,6 +1,7 @@
 """A real Slurm of one node on this machine, from Debian's packages, with declared GPUs: started and ended by a test."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 NEEDS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol")
 CONFIG = """
 ClusterName=one
@@ -84,6 +86,14 @@ class OneNodeSlurm:
         daemon.kill()
         daemon.wait()
 
+    def kill_controller(self) -> None:
+        """SIGKILL to Slurm's controller, once it has saved what it knows: before that, Slurm itself loses jobs."""
+        saved, began = self.folder / "state" / "job_state", time.time()
+        for number in self("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%i").split():
+            self("scontrol", "update", f"JobId={number}", "Comment=seen")  # a change, so that it saves
+        until(lambda: saved.exists() and saved.stat().st_mtime > began, "Slurm's saving")
+        self.kill("slurmctld")
+
     def kill_node(self) -> None:
         """The node loses power: its daemon, the jobs' supervisors and the jobs are gone at once, and Slurm is told."""
         steps = [pid for pid, line in _processes() if "slurmstepd" in line and str(self.folder) in _environ(pid)]
@@ -112,8 +122,13 @@ class OneNodeSlurm:
         with open(self.folder / f"{name}.log", "ab") as log:
             self.daemons[name] = subprocess.Popen(
                 [name, *options], env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=_ends_with_us,
             )  # fmt: skip
+
+
+def _ends_with_us() -> None:
+    """Have the kernel end a daemon when this process is gone, however it went."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:

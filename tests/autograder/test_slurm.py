@@ -178,7 +178,7 @@ def test_a_killed_grader_finds_its_tasks_again_and_submits_none_twice(course: On
 
 def test_slurms_own_controller_is_killed(course: OnSlurm, cluster: OneNodeSlurm) -> None:
     process = course.begin()
-    cluster.kill("slurmctld")
+    cluster.kill_controller()
     course.go_on()
     until(lambda: course.toy.judge_runs == 2, "two results")
     cluster.start_controller()

@@ -192,8 +192,9 @@ for name in wanted:
 result = {"key": job["key"], "judge_version": "fake", "sandbox": "none", "exercises": exercises, "seconds": 0.0}
 if "JUDGE_LIES" in str(job["cells"]):
     result["exercises"]["add"]["score"] = float("nan")
-json.dump(result, open(sys.argv[2] + ".tmp", "w"))
-os.replace(sys.argv[2] + ".tmp", sys.argv[2])
+own = f"{sys.argv[2]}.{os.getpid()}.tmp"
+json.dump(result, open(own, "w"))
+os.replace(own, sys.argv[2])
 '''
 
 
