@@ -12,17 +12,17 @@ def step(rng, names, shape, scales=(1.0, 1e4, 1e-4)):
 
 @check("balance", points=1)
 def several_steps_follow_the_running_means(call, rng):
-    """Three steps of three losses, in several shapes, against the formula written out."""
+    """Three steps of three losses, in several shapes and with several limits, against the formula written out."""
     for shape in ((4, 7), (2, 1, 9), (integer(rng, 1, 5), 3)):
         weights = {"time": 0.1, "mel": 1.0, "features": 3.0}
         state, want_state = {}, {}
-        for _ in range(3):
+        for limit in (1e9, 1.0, 50.0):
             gradients = step(rng, weights, shape)
             got, state = expect_parts(
-                call("balance", gradients, weights, state, 0.8, 1e9), "balance", "gradient", "state"
+                call("balance", gradients, weights, state, 0.8, limit), "balance", "gradient", "state"
             )
-            want, want_state = balanced(gradients, weights, want_state, 0.8, 1e9)
-            expect_close(got, want, "the gradient", 1e-5, 1e-3)
+            want, want_state = balanced(gradients, weights, want_state, 0.8, limit)
+            expect_close(got, want, f"the gradient with a limit of {limit:g}", 1e-5, 1e-3)
         for name in weights:
             expect_close(torch.tensor(state[name]), torch.tensor(want_state[name]), f"the state of {name}", 1e-6, 1e-3)
 
@@ -34,9 +34,9 @@ def losses_come_and_go(call, rng):
     state, want_state = {}, {}
     for present in (("mel",), ("mel", "adversarial"), ("adversarial",), ("mel",)):
         gradients = step(rng, present, (3, 6))
-        got, state = expect_parts(call("balance", gradients, weights, state, 0.9, 1e9), "balance", "gradient", "state")
-        want, want_state = balanced(gradients, weights, want_state, 0.9, 1e9)
-        expect_close(got, want, f"the gradient of {', '.join(present)}", 1e-5, 1e-3)
+        got, state = expect_parts(call("balance", gradients, weights, state, 0.9, 0.2), "balance", "gradient", "state")
+        want, want_state = balanced(gradients, weights, want_state, 0.9, 0.2)
+        expect_close(got, want, f"the gradient of {', '.join(present)} with a limit of 0.2", 1e-5, 1e-3)
         expect_equal(sorted(state), sorted(want_state), "the names in the state")
 
 

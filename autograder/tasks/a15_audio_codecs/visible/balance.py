@@ -39,3 +39,12 @@ def a_loss_that_is_missing_takes_no_share(call, rng):
     )
     expect_close(got, torch.tensor([[1.0]]), "the gradient", 1e-5, hint="shares of the weights that are present")
     expect_close(torch.tensor(state["b"]), torch.tensor([8.0, 2.0]), "the state of b")
+
+
+@check("balance")
+def no_factor_is_above_the_limit(call, rng):
+    """A gradient of norm 1/10 and a limit of 2: the factor is 2, not 10."""
+    got, _ = expect_parts(
+        call("balance", {"a": torch.tensor([[0.06, 0.08]])}, {"a": 1.0}, {}, 0.9, 2.0), "balance", "gradient", "state"
+    )
+    expect_close(got, torch.tensor([[0.12, 0.16]]), "the gradient", 1e-6, hint="the factor is the smaller of the two")
