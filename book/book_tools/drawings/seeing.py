@@ -45,10 +45,8 @@ def stages(of: Mapping[str, Sequence[Sequence[str]]], parts: Sequence[str]) -> l
 
 def windows(side: int, window: int) -> list[Sheet]:
     """A grid of patches in windows; side by side for a matrix, or pooled by attention."""
-    roles = ("picture", "cached", "draft", "text")
-    cells = [
-        [(roles[(y // window * 2 + x // window) % 4], str(y * side + x)) for x in range(side)] for y in range(side)
-    ]
+    roles = ("picture", "text")
+    cells = [[(roles[(y // window + x // window) % 2], str(y * side + x)) for x in range(side)] for y in range(side)]
     grid = draw.titled(draw.grid(cells, cell=28), f"{side} x {side} patches")
     first = [str(y * side + x) for y in range(window) for x in range(window)]
     beside = draw.titled(draw.tokens(first, "picture"), "side by side, 4 v wide")
@@ -85,7 +83,7 @@ def qformer(num_queries: int, patches: int) -> list[Sheet]:
             draw.arrow(text, shared, leave="bottom", enter="top"),
             draw.arrow(shared, cross, leave="bottom", enter="top"),
             draw.arrow(shared, ff_text, leave="bottom", enter="top"),
-            draw.arrow(image, cross, "keys, values", leave="right", enter="left"),
+            draw.arrow(image, cross, leave="right", enter="left"),
             draw.arrow(cross, ff_query, leave="bottom", enter="top"),
         )
     ]
@@ -122,9 +120,9 @@ def two_passes(d_shared: int) -> list[Sheet]:
             sheet,
             draw.arrow(picture, matrix),
             draw.arrow(matrix, captioning),
-            draw.arrow(captioning, caption, "is to say"),
+            draw.arrow(captioning, caption),
             draw.arrow(text, reading),
-            draw.arrow(reading, out, "last state"),
+            draw.arrow(reading, out),
             draw.arrow(out, space),
             draw.arrow(pictures, into),
             draw.arrow(into, space, leave="top", enter="bottom"),

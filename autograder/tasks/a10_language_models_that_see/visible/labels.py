@@ -2,7 +2,7 @@
 
 import torch
 
-from autograder.checks import CheckFailed, check, expect_equal, expect_tensor, fail
+from autograder.checks import MISSING_RETURN, CheckFailed, check, expect_equal, expect_tensor, fail
 
 END = 2
 
@@ -19,6 +19,8 @@ def expect_refused(call, tokens, speaker, max_length, why):
         if failure.raised != "ValueError":
             raise
         return
+    if got is None:
+        fail(f"the labels are None{MISSING_RETURN} No label survives ({why}), so a ValueError is due")
     fail(f"no label survives ({why}), and nothing was raised: a ValueError is due", got=got)
 
 
