@@ -19,6 +19,12 @@ from nimblelm.audio.features.mel import mel_filters
 from nimblelm.audio.features.mel_spectrum import compressed
 from nimblelm.audio.features.sampling import alias_hz
 from nimblelm.audio.features.voice_activity import louder_than_noise, stretches
+from nimblelm.audio.recognition.beam_search import BeamConfig
+from nimblelm.audio.recognition.conformer import ConformerBlock
+from nimblelm.audio.recognition.hmm import Gaussians, HMMRecogniser
+from nimblelm.audio.recognition.recogniser import RecogniserConfig
+from nimblelm.audio.recognition.rescoring import rescored
+from nimblelm.audio.recognition.wav2vec2 import Wav2Vec2Config
 from nimblelm.compression import lora, qlora
 from nimblelm.compression.distillation import distilbert, masking, sequence_level, soft_targets, synthetic
 from nimblelm.compression.pruning import (
@@ -46,6 +52,7 @@ from nimblelm.inference.speculative.speedup import best_draft_length, expected_t
 from nimblelm.language.bert import BertConfig
 from nimblelm.language.gpt_neox import GPTNeoXConfig
 from nimblelm.language.llama import LlamaConfig
+from nimblelm.language.ngram import Mixture, NGram
 from nimblelm.language.opt import OPTConfig
 from nimblelm.language.t5 import T5Config
 from nimblelm.measure import energy, latency, memory, roofline, timing
@@ -175,6 +182,27 @@ CASES: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {"weight": torch.ones(2, 4), "hessian": torch.eye(4), "damping": 0.01},
     ),
     "audio.ast.ASTConfig": (ASTConfig, {"num_classes": 2, "norm_eps": 1e-5}),
+    "audio.recognition.beam_search.BeamConfig": (BeamConfig, {"alpha": 0.5, "bonus": 1.0, "min_log_prob": -9.0}),
+    "audio.recognition.conformer.ConformerBlock": (
+        ConformerBlock,
+        {"d_model": 4, "num_heads": 2, "d_ff": 8, "kernel_size": 3, "dropout": 0.1},
+    ),
+    "audio.recognition.hmm.HMMRecogniser": (
+        HMMRecogniser,
+        {
+            "words": Gaussians(torch.ones(1, 1, 2), torch.ones(1, 1, 2)),
+            "silence": Gaussians(torch.ones(1, 2), torch.ones(1, 2)),
+        }
+        | {"model": lambda labels: [-1.0, -1.0], "lm_weight": 1.0, "bonus": 0.0},
+    ),
+    "audio.recognition.recogniser.RecogniserConfig": (RecogniserConfig, {"dropout": 0.1}),
+    "audio.recognition.rescoring.rescored": (
+        rescored,
+        {"found": [], "model": lambda labels: [-1.0], "weight": 0.5, "length_bonus": 1.0},
+    ),
+    "audio.recognition.wav2vec2.Wav2Vec2Config": (Wav2Vec2Config, {"norm_eps": 1e-5}),
+    "language.ngram.NGram": (NGram, {"sentences": [[1]], "order": 2, "vocab_size": 3, "discount": 0.5}),
+    "language.ngram.Mixture": (Mixture, {"models": [len, len], "weights": [0.5, 0.5]}),
     "audio.codec.balancer.Balancer": (
         Balancer,
         {"weights": {"a": 0.5, "b": 1.0}, "total_norm": 1.0, "decay": 0.9},
@@ -350,6 +378,9 @@ NAN_ONLY: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {  # an infinit
     "measure.roofline.Roofline.attainable": (ROOF.attainable, {"intensity": 1.0}),
 }
 NOT_CHECKED = {
+    "audio.recognition.beam_search.Hypothesis": "a result",
+    "audio.recognition.ctc.Trellis": "a result",
+    "audio.recognition.whisper_decoding.Segment": "a result",
     "inference.speculative.acceptance_stats.AcceptanceStats": "a result",
     "inference.decoding.divergence.Divergence": "a result; first_divergence refuses logits that are not finite",
     "inference.serving.loop.Step": "a result; serve refuses passes whose time is not finite",

@@ -9,6 +9,13 @@ from autograder.checks import Callback, check, expect_close, expect_equal, fail,
 from autograder.tasks.a14_speech_recognition.oracles import collapsed, log_softmax, searched, transcripts
 
 
+def pairs(got):
+    """A list of tuples, each of two."""
+    if not isinstance(got, list) or not all(isinstance(one, tuple) and len(one) == 2 for one in got):
+        fail("a list of tuples (labels, score) is wanted", got=got)
+    return got
+
+
 class Asked:
     """A function of prefixes that counts how often it was asked for each."""
 
@@ -50,8 +57,7 @@ def compared(call, log_probs, width, follows, model, alpha, bonus, blank):
     used = model if alpha else None
     kept = searched(log_probs, width, blank, follows, used, alpha, bonus)[-1]
     want = transcripts(kept, blank, follows, used, alpha, bonus)
-    if not isinstance(got, list) or not all(isinstance(one, tuple) and len(one) == 2 for one in got):
-        fail("a list of tuples (labels, score) is wanted", got=got)
+    pairs(got)
     expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], f"the transcripts, width {width}")
     for (labels, score), (_, wanted) in zip(got, want, strict=True):
         expect_close(float(score), wanted, f"the score of {list(labels)}", 1e-6, 1e-6)
@@ -66,7 +72,7 @@ def a_wide_beam_is_exact(call, rng):
         banned = (blank + 1) % 3
         others = [blank, (blank + 2) % 3]
         rules = Callback(lambda prefix, b=banned, o=others: o if prefix[-1:] == [b] else [0, 1, 2])
-        got = call("beam", log_probs, 500, rules, Callback(model_of(rng, 3)), 0.0, 0.0, blank)
+        got = pairs(call("beam", log_probs, 500, rules, Callback(model_of(rng, 3)), 0.0, 0.0, blank))
         total, rows = {}, log_probs.exp().tolist()
         for path in torch.cartesian_prod(*[torch.arange(3)] * 5).tolist():
             labels = tuple(collapsed(path, blank))

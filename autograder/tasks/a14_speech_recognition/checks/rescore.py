@@ -12,6 +12,16 @@ def score(labels, acoustic, language, weight, power):
     return (acoustic + (weight * language if weight else 0.0)) / ((5 + len(labels)) / 6) ** power
 
 
+def ranked(call, found, *arguments):
+    """What comes back, as many as went in."""
+    got = call("rescore", found, *arguments)
+    if not isinstance(got, list) or not all(isinstance(one, tuple) and len(one) == 2 for one in got):
+        fail("a list of tuples (labels, score) is wanted", got=got)
+    if len(got) != len(found):
+        fail(f"{len(found)} transcripts went in, {len(got)} came back")
+    return got
+
+
 def list_of(rng, count, longest=8):
     """Different transcripts of different lengths with their acoustic scores."""
     found = {}
@@ -31,13 +41,13 @@ def lists_are_ranked_by_the_formula(call, rng):
     """Several weights and powers; equal scores keep their order."""
     for weight, power in ((0.5, 0.0), (1.3, 0.6), (0.2, 1.5), (0.0, 1.0)):
         found, model = list_of(rng, 9), model_of(rng)
-        got = call("rescore", found, Callback(model), weight, power)
+        got = ranked(call, found, Callback(model), weight, power)
         want = sorted(((x, score(x, a, model(x), weight, power)) for x, a in found), key=lambda one: -one[1])
         expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], "the order")
         for (_, value), (_, wanted) in zip(got, want, strict=True):
             expect_close(float(value), wanted, "a score", 1e-6, 1e-6)
     twice = [([3], -1.0), ([1], -1.0), ([2], -1.0)]
-    got = call("rescore", twice, Callback(lambda labels: -1.0), 1.0, 0.5)
+    got = ranked(call, twice, Callback(lambda labels: -1.0), 1.0, 0.5)
     expect_equal([list(labels) for labels, _ in got], [[3], [1], [2]], "equal ones in their order")
 
 
@@ -53,18 +63,18 @@ def the_weight_with_the_fewest_errors(call, rng):
             best = [max(one, key=lambda x, w=weight: score(x[0], x[1], model(x[0]), w, power))[0] for one in lists]
             totals.append((sum(map(errors, best, references)), weight))
         got = call("tune", lists, references, Callback(model), weights, power)
-        expect_close(float(got), min(totals)[1], "the weight", hint="the fewest errors; of several the smallest weight")
+        expect_close(got, min(totals)[1], "the weight", hint="the fewest errors; of several the smallest weight")
     lists, references = [[([1], -1.0), ([2], -4.0)], [([1, 1], -1.0), ([3], -1.5)]], [[2], [3]]
     prefers = Callback(lambda labels: 0.0 if labels in ([2], [3]) else -2.0)
     got = call("tune", lists, references, prefers, [4.0, 1.0, 2.0, 0.1], 0.0)
-    expect_close(float(got), 2.0, "the weight", hint="2 and 4 make no error; the smallest of them, wherever it stands")
+    expect_close(got, 2.0, "the weight", hint="2 and 4 make no error; the smallest of them, wherever it stands")
     lists, references = [[([2] * 5, -1.0), ([1, 3], -2.0)], [([4], -1.0), ([4, 3], -2.0)]], [[1], [4]]
     prefers = Callback(lambda labels: 0.0 if labels in ([1, 3], [4, 3]) else -5.0)
     got = call("tune", lists, references, prefers, [0.0, 1.0], 0.0)
-    expect_close(float(got), 1.0, "the weight", hint="two errors in two transcripts are fewer than five in one")
+    expect_close(got, 1.0, "the weight", hint="two errors in two transcripts are fewer than five in one")
     prefers = Callback(lambda labels: 0.0 if len(labels) == 7 else -5.0)
     got = call("tune", [[([1], -4.0), ([1] * 7, -6.0)]], [[1] * 7], prefers, [1.0, 0.0], 1.0)
-    expect_close(float(got), 0.0, "the weight", hint="the length divides while the weight is tuned, too")
+    expect_close(got, 0.0, "the weight", hint="the length divides while the weight is tuned, too")
 
 
 @check("rescore", points=1)
@@ -85,10 +95,10 @@ def each_transcript_is_read_once(call, rng):
     if max(counts.values()) > 1:
         fail(f"a transcript was read {max(counts.values())} times: keep the model's answers")
     counts.clear()
-    got = call("rescore", lists[0] + lists[0], Callback(asked), 1.0, 0.0)
+    got = ranked(call, lists[0] + lists[0], Callback(asked), 1.0, 0.0)
     expect_equal(len(got), 10, "how many come back")
     if max(counts.values(), default=2) > 1:
         fail("a transcript that stands in the list twice is read once")
     never = Callback(lambda labels: -math.inf)
     got = call("tune", [[([1], -2.0), ([2], -1.0)]], [[2]], never, [0.0], 0.0)
-    expect_close(float(got), 0.0, "the only weight")
+    expect_close(got, 0.0, "the only weight")

@@ -35,8 +35,9 @@ class BeamConfig:
     def __post_init__(self):
         if self.width < 1:
             raise ValueError(f"width {self.width} must be 1 or more")
-        if not all(map(math.isfinite, (self.alpha, self.bonus))) or not self.min_log_prob < 0:
-            raise ValueError(f"alpha {self.alpha} and bonus {self.bonus} must be finite, min_log_prob below 0")
+        numbers = (self.alpha, self.bonus, self.min_log_prob)
+        if not all(map(math.isfinite, numbers)) or self.min_log_prob >= 0:
+            raise ValueError(f"alpha, bonus and min_log_prob {numbers} must be finite, the last below 0")
 
 
 class Hypothesis(NamedTuple):

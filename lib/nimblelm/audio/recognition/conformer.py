@@ -54,11 +54,16 @@ class ConformerBlock(nn.Module):
         kernel_size: of the depthwise convolution, odd.
         dropout: share of each branch's outputs that training drops.
 
+    Raises:
+        ValueError: dropout is outside of 0 .. 1; as `ConvolutionModule` and `Attention`.
+
     Chapter: book/ch16_speech_recognition
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int, kernel_size: int, dropout: float = 0.0):
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout} must be 0 or more and below 1")
         self.norm_1, self.mlp_1 = nn.LayerNorm(d_model), MLP(d_model, d_ff, F.silu)
         self.attention_norm = nn.LayerNorm(d_model)
         self.attention = Attention(d_model, num_heads, bias="qkvo")

@@ -30,7 +30,7 @@ class RecogniserConfig:
     """Shape of the recogniser.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size below 1, or a dropout outside of 0 .. 1.
     """
 
     vocab_size: int = len(VOCABULARY)
@@ -43,6 +43,8 @@ class RecogniserConfig:
     dropout: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout {self.dropout} must be 0 or more and below 1")
         if min(self.vocab_size, self.num_mels, self.d_model, self.num_layers, self.num_heads, self.d_ff) < 1:
             raise ValueError(f"{self} must have sizes of 1 or more")
 
