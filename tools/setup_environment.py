@@ -19,10 +19,9 @@ VENV = ROOT / ".venv"
 PIP = [VENV / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
 STAMP = VENV / "installed.sha256"
 DEPENDS_ON = ("requirements.txt", "pyproject.toml", "autograder/pyproject.toml")
-PACKAGES = {  # command -> Debian packages, what is lost without it
+PACKAGES = {  # command -> Debian package, what is lost without it
     "bwrap": ("bubblewrap", "nothing can be graded, but for the weaker mode `autograder grade --no-sandbox`"),
     "chromium": ("chromium", "the browser test is skipped"),
-    "slurmctld": ("slurm-wlm munge", "the tests of grading on a cluster are skipped"),
 }
 
 
@@ -55,8 +54,7 @@ def install_debian_package(command: str) -> None:
     if may:
         print(f"installing Debian's {package}", flush=True)
         apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-        install = [*apt, "install", "-y", "--no-install-recommends", *package.split()]
-        if _succeeds([*apt, "update"]) and _succeeds(install):
+        if _succeeds([*apt, "update"]) and _succeeds([*apt, "install", "-y", "--no-install-recommends", package]):
             return
     print(f"{package} could not be installed: {loss}", flush=True)
 
@@ -81,7 +79,6 @@ def main() -> None:
     install_debian_package("bwrap")
     if options.tests:
         install_debian_package("chromium")
-        install_debian_package("slurmctld")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ def main() -> None:
     rng = random.Random(SEED)
     rng.shuffle(train)
     rng.shuffle(rest)
-    real, held_out = [words_of(line) for line in train], [words_of(line) for line in rest[:HELD_OUT]]
+    real: list[Text] = [words_of(line) for line in train]
+    held_out: list[Text] = [words_of(line) for line in rest[:HELD_OUT]]
     vocabulary = {word for text in real for word in text}
     results: dict[str, Any] = {"seed": SEED, "entries a generation": READ, "held-out entries": HELD_OUT}
     say("what it gains")
