@@ -83,7 +83,7 @@ def pipeline() -> list[Sheet]:
         draw.arrow(raw, kept),
         draw.arrow(kept, once),
         draw.arrow(once, student),
-        draw.arrow(student, teacher, "next generation", dashed=True, role="rejected"),
+        draw.arrow(student, teacher, dashed=True, role="rejected"),
         draw.arrow(real, student, dashed=True),
     ]
     return [Sheet(draw.column(upper, lower, gap=54), *arrows)]

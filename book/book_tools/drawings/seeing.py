@@ -31,7 +31,7 @@ def four_components(patches: int, d_vision: int, d_model: int, words: Sequence[s
             draw.arrow(features, connector, leave="top", enter="bottom"),
             draw.arrow(connector, seen, leave="top", enter="bottom"),
             draw.arrow(text, decoder, leave="bottom", enter="top"),
-            draw.arrow(seen, decoder, "before the text", leave="right", enter="right"),
+            draw.arrow(seen, decoder, leave="right", enter="right"),
         )
     ]
 
