@@ -1,4 +1,7 @@
-"""No range check of the library lets nan pass, and no infinity where a finite number is meant."""
+"""No range check of the library lets nan pass, and no infinity where a finite number is meant.
+
+Long because every public function that takes numbers has its row.
+"""
 
 import math
 from collections.abc import Callable, Mapping

@@ -70,7 +70,10 @@ def arranger(model: EmojiVLM, tokenizer: WordTokenizer, things: Sequence[Concept
         "words": words,
         "answers": answers,
         "new": new,
-        "tour": [sum(k * base**i for i, k in enumerate(cells)) for cells in ((1, 2, 0, 0), (1, 2, 3, 0), (1, 2, 3, 1), (3, 1, 3, 3))],
+        "tour": [
+            sum(k * base**i for i, k in enumerate(cells))
+            for cells in ((1, 2, 0, 0), (1, 2, 3, 0), (1, 2, 3, 1), (3, 1, 3, 3))
+        ],
     }
 
 

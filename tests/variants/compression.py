@@ -1,4 +1,7 @@
-"""How the functions of `nimblelm.compression` are called with tensors."""
+"""How the functions of `nimblelm.compression` are called with tensors.
+
+Long because the room has many functions, each a row.
+"""
 
 from dataclasses import replace
 

@@ -134,8 +134,8 @@ def test_weights_that_share_memory_are_saved_each_for_itself(tmp_path):
         save(model, tmp_path / "model.safetensors", int8)
         loaded = load(Llama, tmp_path / "model.safetensors")
         assert torch.equal(loaded.head.weight, loaded.embedding.weight)
-    vector, cube = torch.arange(6.0), torch.arange(24.0).view(1, 2, 3, 4)
-    weights = {"a": vector, "b": vector, "c": vector[::2], "d": cube.permute(3, 0, 1, 2), "e": vector[:1].expand(5)}
+    vector, cube = torch.arange(6.0), torch.arange(24.0).view(1, 2, 3, 2, 2)
+    weights = {"a": vector, "b": vector, "c": vector[::2], "d": cube.permute(4, 0, 1, 2, 3), "e": vector[:1].expand(5)}
     save_file(to_int8(weights), tmp_path / "all.safetensors")
     for name, weight in load_file(tmp_path / "all.safetensors").items():
         assert torch.equal(weight, weights[name])

@@ -25,8 +25,9 @@ def layers(num_layers, keep):
 @check("student", points=2)
 def layers_of_many_sizes(call, rng):
     """All of small sizes, some of large ones."""
-    pairs = [(n, k) for n in range(2, 9) for k in range(2, n + 1)] + [(24, integer(rng, 2, 23)), (24, 12), (31, 16)]
-    for num_layers, keep in pairs:
+    drawn = [(integer(rng, 20, 60), integer(rng, 2, 20)) for _ in range(3)]
+    small = [(n, k) for n in range(2, 9) for k in range(2, n + 1)]
+    for num_layers, keep in [*drawn, *small, (24, 12), (31, 16)]:
         got = call("chosen_layers", num_layers, keep)
         expect_equal(got, layers(num_layers, keep), f"the layers of {num_layers} that {keep} keep")
 

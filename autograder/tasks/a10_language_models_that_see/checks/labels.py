@@ -15,6 +15,11 @@ def by_hand(tokens, speaker, max_length):
     return found
 
 
+def words(rng, count):
+    """Different tokens that are words."""
+    return (END + 1 + torch.randperm(40, generator=rng())[:count]).tolist()
+
+
 @check("labels", points=2)
 def conversations_of_any_speakers(call, rng):
     """Random speakers and tokens, pictures among them; some end tokens are the user's or the system's."""
@@ -29,7 +34,8 @@ def conversations_of_any_speakers(call, rng):
 @check("labels", points=2)
 def long_ones_are_cut(call, rng):
     """At every length; an error where nothing is left."""
-    tokens = torch.tensor([4, -1, 5, 6, 7, END, 5, -1, 8, END])
+    a, b, c, d, e = words(rng, 5)
+    tokens = torch.tensor([a, -1, b, c, d, END, b, -1, e, END])
     speaker = torch.tensor([1, 1, 1, 2, 2, 0, 1, 2, 2, 0])
     for most in range(1, 13):
         want = by_hand(tokens, speaker, most)
@@ -42,8 +48,9 @@ def long_ones_are_cut(call, rng):
 @check("labels", points=1)
 def what_can_never_be_predicted(call, rng):
     """An answer in the first slot, or of a picture alone: the inspector must fail."""
-    expect_refused(call, torch.tensor([7, 5]), torch.tensor([2, 1]), 9, "the first token has nothing before it")
-    expect_refused(call, torch.tensor([5, -1, 4]), torch.tensor([1, 2, 1]), 9, "a placeholder is no word")
-    expect_refused(call, torch.tensor([5, END, 4]), torch.tensor([1, 0, 0]), 9, "the end token is the user's")
-    kept = labelled(call, torch.tensor([7, END, 5]), torch.tensor([2, 0, 1]), 9)
+    a, b = words(rng, 2)
+    expect_refused(call, torch.tensor([a, b]), torch.tensor([2, 1]), 9, "the first token has nothing before it")
+    expect_refused(call, torch.tensor([b, -1, a]), torch.tensor([1, 2, 1]), 9, "a placeholder is no word")
+    expect_refused(call, torch.tensor([b, END, a]), torch.tensor([1, 0, 0]), 9, "the end token is the user's")
+    kept = labelled(call, torch.tensor([a, END, b]), torch.tensor([2, 0, 1]), 9)
     expect_equal(kept.tolist(), [-100, END, -100], "the labels of an answer of one token at the front")

@@ -114,6 +114,8 @@ def each_prefix_is_asked_for_once(call, rng):
 @check("beam", points=1)
 def labels_that_cannot_be_said(call, rng):
     """Probabilities of 0, equal scores, and a grammar after which nothing may follow."""
+    short = lambda prefix: [0] if len(prefix) == 2 else [1, 2]  # noqa: E731
+    compared(call, log_softmax(rng, 9, 3), 8, short, model_of(rng, 3), 0.5, 0.0, 0)
     even = torch.full((4, 3), 1 / 3, dtype=torch.float64).log()
     never = even.clone()
     never[:, 2] = -math.inf
@@ -121,5 +123,3 @@ def labels_that_cannot_be_said(call, rng):
     for log_probs in (even, never):
         for width in (2, 5):
             compared(call, log_probs, width, everything, model_of(rng, 3), 0.0, 0.0, 0)
-    short = lambda prefix: [0] if len(prefix) == 2 else [1, 2]  # noqa: E731
-    compared(call, log_softmax(rng, 9, 3), 8, short, model_of(rng, 3), 0.5, 0.0, 0)

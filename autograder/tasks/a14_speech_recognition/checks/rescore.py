@@ -96,7 +96,10 @@ def each_transcript_is_read_once(call, rng):
         fail(f"a transcript was read {max(counts.values())} times: keep the model's answers")
     counts.clear()
     got = ranked(call, lists[0] + lists[0], Callback(asked), 1.0, 0.0)
-    expect_equal(len(got), 10, "how many come back")
+    want = sorted(((x, a + model(x)) for x, a in lists[0] + lists[0]), key=lambda one: -one[1])
+    expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], "the order")
+    for (_, value), (_, wanted) in zip(got, want, strict=True):
+        expect_close(float(value), wanted, "a score", 1e-6, 1e-6)
     if max(counts.values(), default=2) > 1:
         fail("a transcript that stands in the list twice is read once")
     never = Callback(lambda labels: -math.inf)
