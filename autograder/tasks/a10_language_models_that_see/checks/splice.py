@@ -77,4 +77,4 @@ def texts_that_begin_or_end_with_a_picture(call, rng):
 def texts_without_pictures(call, rng):
     """Of different lengths, and one text alone."""
     expect_spliced(call, *drawn(rng, [5, 1, 3], []))
-    expect_spliced(call, *drawn(rng, [integer(rng, 3, 6)], [2]))
+    expect_spliced(call, *drawn(rng, [integer(rng, 3, 6)], []))
