@@ -13,7 +13,7 @@
 
   /* Whatever scrolls sideways must be reachable by keyboard. */
   const makeScrollable = () =>
-    document.querySelectorAll("mjx-container[display], .bd-article pre, .pst-scrollable-table-container, .widget-static").forEach((box) => {
+    document.querySelectorAll("mjx-container[display], .bd-article pre, .pst-scrollable-table-container, .widget-static, .widget-scroll").forEach((box) => {
       const scrolls = box.scrollWidth > box.clientWidth;
       if (scrolls) box.tabIndex = 0;
       if (box.querySelector("table")) box.classList.toggle("scrolls-sideways", scrolls);

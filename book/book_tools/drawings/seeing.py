@@ -38,9 +38,9 @@ def four_components(patches: int, d_vision: int, d_model: int, words: Sequence[s
 
 def stages(of: Mapping[str, Sequence[Sequence[str]]], parts: Sequence[str]) -> list[Sheet]:
     """A row for each stage of each model, a cell for each part: trained or frozen."""
-    rows = [(f"{name} {i}", set(trained)) for name, all_ in of.items() for i, trained in enumerate(all_, 1)]
+    rows = [(f"{name}, stage {i}", set(trained)) for name, all_ in of.items() for i, trained in enumerate(all_, 1)]
     cells = [[("trained" if part in trained else "frozen", "") for part in parts] for _, trained in rows]
-    return [Sheet(draw.grid(cells, [name for name, _ in rows], parts, cell=(86, 22), mono=False))]
+    return [Sheet(draw.grid(cells, [name for name, _ in rows], parts, cell=(86, 22)))]
 
 
 def windows(side: int, window: int) -> list[Sheet]:

@@ -58,7 +58,7 @@
       say.textContent = `${right} of ${askable} answers right.` + (fresh.length ? ` ${fresh.join(", ")} never stood together in a training scene.` : "");
     };
     visit(1);
-    const play = player(root, { next: () => visit(Math.min(stop + 1, data.tour.length - 1)), ended: () => stop === data.tour.length - 1, first: () => visit(0) }, 1.6);
+    const play = player(root, { next: () => visit(Math.min(stop + 1, data.tour.length - 1)), ended: () => stop === data.tour.length - 1, first: () => visit(0) }, 1.2);
     return [el("div", { className: "scene-arranger" }, scene, el("div", {}, asked.row, el("div", { className: "stepper-controls" }, play))), say, table,
       help("Press a cell to put the next thing into it. A dash is a question that has no one answer; the model gives one all the same. P plays four scenes.")];
   });

@@ -31,7 +31,7 @@
     const written = areas.map((area, i) => el("div", {}, el("label", { htmlFor: area.id, textContent: `Text ${i + 1}` }), area));
     const size = slider(`${id}-size`, "Embeddings a picture", data.sizes, data.sizes.indexOf(data.size), String, () => draw());
     const side = choice(`${id}-side`, "Padding on the", SIDES, 0, () => draw());
-    const maps = el("div"), say = speaker();
+    const maps = scroll("Texts, slot by slot", ""), say = speaker();
 
     const draw = () => {
       let pictures = 0;
@@ -51,7 +51,7 @@
           mask: (one) => el("td", { textContent: one ? 1 : 0 }),
         };
         const body = ROWS.map((name) => el("tr", { className: `splice-${name}-row` }, el("th", { scope: "row", textContent: name }), ...line.map(cells[name])));
-        return scroll(`Text ${n + 1}, slot by slot`, el("table", { className: "splice-map" }, ...body));
+        return el("table", { className: "splice-map", ariaLabel: `Text ${n + 1}` }, ...body);
       }));
       const counts = rows.map((row) => row.slice(1).filter((one) => one.label).length), empty = counts.indexOf(0);
       say.textContent = `${longest} slots; ${counts.map((n, i) => `text ${i + 1} has ${n} labels`).join(", ")}.` +
