@@ -7,13 +7,13 @@ from autograder.checks import check, expect_close, expect_tensor, fail
 
 def table_of(call, tokens, probs):
     """The table, checked to hold distributions."""
-    size = probs.shape[-1]
+    width = probs.shape[-1]
     got = expect_tensor(
-        call("draft_table", tokens, probs), "the table", shape=(size, size), dtype="float", dims="V V"
+        call("draft_table", tokens, probs), "the table", shape=(width, width), dtype="float", dims="V V"
     ).double()
     if not bool((got >= -1e-6).all()):
         fail("a probability is negative or nan", got=got.min())
-    expect_close(got.sum(1), torch.ones(size), "the sum of each row", 1e-4, 1e-4)
+    expect_close(got.sum(1), torch.ones(width), "the sum of each row", 1e-4, 1e-4)
     return got
 
 
