@@ -19,7 +19,13 @@ from autograder.checks import (
     seed,
     speed_check,
 )
-from autograder.tasks.a02_speculative_decoding.checks.stops import of_every_kind, round_ends, stopped, stopped_request
+from autograder.tasks.a02_speculative_decoding.checks.stops import (
+    of_every_kind,
+    round_ends,
+    stopped,
+    stopped_pair,
+    stopped_request,
+)
 from autograder.tasks.a02_speculative_decoding.oracles import (
     COUNTED,
     GREEDY,
@@ -107,11 +113,13 @@ def greedy_text_equals_plain_decoding(call, rng):
     """Token by token plain greedy decoding up to the stop, for good drafts, bad drafts and short prompts."""
     requests = []
     for prompt_length, draft_length, distance in ((1, 3, 0.25), (2, 1, 0.25), (9, 5, 0.1), (6, 4, 5.0)):
-        target, draft = fresh_pair(rng, distance)
         if draft_length in (3, 5):
             about = prompt_length, 24, draft_length, (draft_length + 1) // 2
-            prompt, free, stop = stopped_request(rng, target.tables, draft.tables, *about)
+            (target, draft), (prompt, free, stop) = stopped_pair(
+                rng, functools.partial(fresh_pair, rng, distance), *about
+            )
         else:
+            target, draft = fresh_pair(rng, distance)
             prompt, stop = random_context(rng, prompt_length), []
             free = target.tables.greedy(prompt, 24)
         got = call_decoder(call, target, draft, prompt, 24, draft_length, stop)
@@ -242,8 +250,8 @@ def three_tokens_have_the_targets_joint_distribution(call, rng):
 def both_caches_hold_the_text(call, rng):
     """Prefill once, then every call of either model relies on rows that hold the sequence, up to its stop."""
     for prompt_length in (1, 7):
-        target, draft = fresh_pair(rng, 0.2, strict=True)
-        prompt, free, stop = stopped_request(rng, target.tables, draft.tables, prompt_length, 20, 3, 2)
+        make = functools.partial(fresh_pair, rng, 0.2, strict=True)
+        (target, draft), (prompt, free, stop) = stopped_pair(rng, make, prompt_length, 20, 3, 2)
         target.rows, draft.rows = [], []
         got = call_decoder(call, target, draft, prompt, 20, 3, stop)
         sequence = prompt + got

@@ -1,5 +1,8 @@
 """Stop sequences: where they end a continuation, and some that end one where mistakes show."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from autograder.checks import Draws
@@ -34,14 +37,37 @@ def stopped_request(
     That one is of `size` tokens, two or more, and it ends the continuation before the last rounds.
     """
     while True:
-        prompt = torch.randint(target.vocab_size, (prompt_length,), generator=rng()).tolist()
-        free = target.greedy(prompt, count)
-        rounds = round_ends(target, draft, prompt, count, draft_length)
-        ends = [end for end in range(8, count - draft_length) if _is_telling(prompt, free, rounds, end, size)]
-        if ends:
-            end = ends[int(torch.randint(len(ends), (), generator=rng()))]
-            others = [_absent(rng, prompt + free, length, target.vocab_size) for length in (3, 4)]
-            return prompt, free, [others[0], free[end - size : end], others[1]]
+        if found := _attempt(rng, target, draft, prompt_length, count, draft_length, size):
+            return found
+
+
+def stopped_pair(
+    rng: Draws, make: Callable[[], Any], prompt_length: int, count: int, draft_length: int, size: int
+) -> tuple[Any, tuple[Tokens, Tokens, list[Tokens]]]:
+    """Two models of `make`, and a request to them as `stopped_request` gives it.
+
+    Where there are few prompts, as of one token, none of a pair's may do; then another pair is made.
+    """
+    while True:
+        target, draft = pair = make()
+        for _ in range(12):
+            if found := _attempt(rng, target.tables, draft.tables, prompt_length, count, draft_length, size):
+                return pair, found
+
+
+def _attempt(
+    rng: Draws, target: Tables, draft: Tables, prompt_length: int, count: int, draft_length: int, size: int
+) -> tuple[Tokens, Tokens, list[Tokens]] | None:
+    """One prompt's request, or None where its continuation has no telling end."""
+    prompt = torch.randint(target.vocab_size, (prompt_length,), generator=rng()).tolist()
+    free = target.greedy(prompt, count)
+    rounds = round_ends(target, draft, prompt, count, draft_length)
+    ends = [end for end in range(8, count - draft_length) if _is_telling(prompt, free, rounds, end, size)]
+    if not ends:
+        return None
+    end = ends[int(torch.randint(len(ends), (), generator=rng()))]
+    others = [_absent(rng, prompt + free, length, target.vocab_size) for length in (3, 4)]
+    return prompt, free, [others[0], free[end - size : end], others[1]]
 
 
 def _is_telling(prompt: Tokens, free: Tokens, rounds: Tokens, end: int, size: int) -> bool:
