@@ -6,20 +6,20 @@ import torch
 
 from autograder.checks import Callback, check, expect_close, expect_equal, fail, integer
 from autograder.tasks.a14_speech_recognition.oracles import errors
+from autograder.tasks.a14_speech_recognition.visible.rescore import ranked
 
 
 def score(labels, acoustic, language, weight, power):
     return (acoustic + (weight * language if weight else 0.0)) / ((5 + len(labels)) / 6) ** power
 
 
-def ranked(call, found, *arguments):
-    """What comes back, as many as went in."""
-    got = call("rescore", found, *arguments)
-    if not isinstance(got, list) or not all(isinstance(one, tuple) and len(one) == 2 for one in got):
-        fail("a list of tuples (labels, score) is wanted", got=got)
-    if len(got) != len(found):
-        fail(f"{len(found)} transcripts went in, {len(got)} came back")
-    return got
+def expect_ranked(call, found, asked, model, weight, power):
+    """The order and every score by the formula, where `asked` stands for the model."""
+    got = ranked(call, found, Callback(asked), weight, power)
+    want = sorted(((x, score(x, a, model(x), weight, power)) for x, a in found), key=lambda one: -one[1])
+    expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], "the order")
+    for (_, value), (_, wanted) in zip(got, want, strict=True):
+        expect_close(float(value), wanted, "a score", 1e-6, 1e-6)
 
 
 def list_of(rng, count, longest=8):
@@ -41,11 +41,7 @@ def lists_are_ranked_by_the_formula(call, rng):
     """Several weights and powers; equal scores keep their order."""
     for weight, power in ((0.5, 0.0), (1.3, 0.6), (0.2, 1.5), (0.0, 1.0)):
         found, model = list_of(rng, 9), model_of(rng)
-        got = ranked(call, found, Callback(model), weight, power)
-        want = sorted(((x, score(x, a, model(x), weight, power)) for x, a in found), key=lambda one: -one[1])
-        expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], "the order")
-        for (_, value), (_, wanted) in zip(got, want, strict=True):
-            expect_close(float(value), wanted, "a score", 1e-6, 1e-6)
+        expect_ranked(call, found, model, model, weight, power)
     twice = [([3], -1.0), ([1], -1.0), ([2], -1.0)]
     got = ranked(call, twice, Callback(lambda labels: -1.0), 1.0, 0.5)
     expect_equal([list(labels) for labels, _ in got], [[3], [1], [2]], "equal ones in their order")
@@ -95,11 +91,7 @@ def each_transcript_is_read_once(call, rng):
     if max(counts.values()) > 1:
         fail(f"a transcript was read {max(counts.values())} times: keep the model's answers")
     counts.clear()
-    got = ranked(call, lists[0] + lists[0], Callback(asked), 1.0, 0.0)
-    want = sorted(((x, a + model(x)) for x, a in lists[0] + lists[0]), key=lambda one: -one[1])
-    expect_equal([list(labels) for labels, _ in got], [labels for labels, _ in want], "the order")
-    for (_, value), (_, wanted) in zip(got, want, strict=True):
-        expect_close(float(value), wanted, "a score", 1e-6, 1e-6)
+    expect_ranked(call, lists[0] + lists[0], asked, model, 1.0, 0.0)
     if max(counts.values(), default=2) > 1:
         fail("a transcript that stands in the list twice is read once")
     never = Callback(lambda labels: -math.inf)
